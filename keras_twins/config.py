@@ -20,9 +20,6 @@ Reduction = Literal["conv", "depthwise_conv", "average_pool"]
 PositionEncoding = Literal["peg", "none"]
 
 NUM_STAGES = 4
-MIN_SIZE = 32
-"""Smallest height and width in pixels: below it, the strided convolution of
-the first stages has no output."""
 
 _LETTERS: dict[str, AttentionKind] = {"L": "local", "G": "global"}
 _CHOICES = {
@@ -159,6 +156,18 @@ class TwinsConfig:
             rates.append(tuple(rate * (first + i) / last for i in range(depth)))
             first += depth
         return tuple(rates)
+
+    def min_size(self) -> int:
+        """Returns the smallest image side in pixels.
+
+        Below it, a patch embedding or GSA's sub-sampling has no output.
+        """
+        stride, sizes = 1, []
+        for stage in range(NUM_STAGES):
+            stride *= self.patch_sizes[stage]
+            subsampled = "global" in self.block_kinds(stage)
+            sizes.append(stride * (self.sr_ratios[stage] if subsampled else 1))
+        return max(sizes)
 
     def with_dialect(self, dialect: str) -> "TwinsConfig":
         """Returns the config with the numeric details of a code base.

@@ -1,0 +1,382 @@
+"""The backbone: from a config to a functional model with a feature pyramid."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+
+import keras
+
+from keras_twins.config import TwinsConfig
+from keras_twins.config import variant_config
+from keras_twins.layers import PatchEmbedding
+from keras_twins.layers import PositionEncodingGenerator
+from keras_twins.layers import TwinsBlock
+from keras_twins.ops import Tensor
+from keras_twins.weights import load_pretrained
+
+DType = str | keras.DTypePolicy | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackboneOptions:
+    """What a backbone is built with beside its architecture.
+
+    Args:
+        drop_path_rate: Stochastic-depth rate of the last block.
+        dropout_rate: Dropout after attention and in the MLPs.
+        attention_dropout_rate: Dropout of the attention weights.
+        gradient_checkpointing: Whether blocks are recomputed in the backward
+            pass.
+        final_norm: Whether the output goes through the final LayerNorm.
+    """
+
+    drop_path_rate: float = 0.0
+    dropout_rate: float = 0.0
+    attention_dropout_rate: float = 0.0
+    gradient_checkpointing: bool = False
+    final_norm: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class TwinsGraph:
+    """The tensors of a backbone that others build upon.
+
+    Args:
+        output: Last map, through the final norm if there is one.
+        stages: Output of each stage, before the final norm.
+        stage_layers: Name of the layer that gives each of `stages`.
+        blocks: Output of each block, in order.
+    """
+
+    output: Tensor
+    stages: tuple[Tensor, ...]
+    stage_layers: tuple[str, ...]
+    blocks: tuple[Tensor, ...]
+
+
+def build_graph(
+    config: TwinsConfig,
+    inputs: Tensor,
+    options: BackboneOptions,
+    dtype: DType = None,
+) -> TwinsGraph:
+    """Applies new Twins layers to a tensor.
+
+    Args:
+        config: The architecture.
+        inputs: `KerasTensor` of shape `(batch, height, width, channels)`.
+        options: Regularisation and memory options.
+        dtype: Dtype policy of all layers.
+
+    Returns:
+        A `TwinsGraph`.
+
+    Raises:
+        ValueError: If the data format is `channels_first`, or the images are
+            too small.
+    """
+    _require_channels_last()
+    _require_size(config, inputs)
+    x, stages, names, blocks = inputs, [], [], []
+    for stage in range(len(config.depths)):
+        for layer in _stage_layers(config, stage, options, dtype):
+            x = layer(x)
+            if isinstance(layer, TwinsBlock):
+                blocks.append(x)
+            elif isinstance(layer, PositionEncodingGenerator):
+                # The encoding belongs to the block that it follows.
+                blocks[-1] = x
+        stages.append(x)
+        names.append(layer.name)
+    if options.final_norm:
+        x = _norm(config, "norm", dtype)(x)
+    return TwinsGraph(x, tuple(stages), tuple(names), tuple(blocks))
+
+
+def _stage_layers(
+    config: TwinsConfig, stage: int, options: BackboneOptions, dtype: DType
+) -> list[keras.layers.Layer]:
+    """Returns the layers of one stage, in order."""
+    layers: list[keras.layers.Layer] = [
+        PatchEmbedding(
+            config.embed_dims[stage],
+            config.patch_sizes[stage],
+            patch_padding=config.patch_padding,
+            epsilon=config.patch_norm_epsilon,
+            dtype=dtype,
+            name=f"stage{stage}_patch_embedding",
+        )
+    ]
+    for block in range(config.depths[stage]):
+        layers.append(_block(config, stage, block, options, dtype))
+        if block == 0 and config.position_encoding == "peg":
+            layers.append(
+                PositionEncodingGenerator(
+                    dtype=dtype, name=f"stage{stage}_peg"
+                )
+            )
+    if config.output_norms:
+        layers.append(_norm(config, f"stage{stage}_output_norm", dtype))
+    return layers
+
+
+def _block(
+    config: TwinsConfig,
+    stage: int,
+    block: int,
+    options: BackboneOptions,
+    dtype: DType,
+) -> TwinsBlock:
+    rates = config.drop_path_rates(options.drop_path_rate)
+    return TwinsBlock(
+        config.block_kinds(stage)[block],
+        num_heads=config.num_heads[stage],
+        mlp_ratio=config.mlp_ratios[stage],
+        window_size=config.window_sizes[stage],
+        window_padding=config.window_padding,
+        sr_ratio=config.sr_ratios[stage],
+        reduction=config.reduction,
+        epsilon=config.layer_norm_epsilon,
+        reduction_epsilon=config.reduction_norm_epsilon,
+        drop_path_rate=rates[stage][block],
+        dropout_rate=options.dropout_rate,
+        attention_dropout_rate=options.attention_dropout_rate,
+        gradient_checkpointing=options.gradient_checkpointing,
+        dtype=dtype,
+        name=f"stage{stage}_block{block}",
+    )
+
+
+def _norm(
+    config: TwinsConfig, name: str, dtype: DType
+) -> keras.layers.LayerNormalization:
+    return keras.layers.LayerNormalization(
+        epsilon=config.layer_norm_epsilon, dtype=dtype, name=name
+    )
+
+
+def _require_channels_last() -> None:
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "Twins does not support the `channels_first` image data format. "
+            "Switch to `channels_last` by editing your local config file at "
+            "~/.keras/keras.json, or call "
+            "`keras.config.set_image_data_format('channels_last')`."
+        )
+
+
+def _require_size(config: TwinsConfig, inputs: Tensor) -> None:
+    shape = tuple(inputs.shape)
+    minimum = config.min_size()
+    if len(shape) != 4 or shape[-1] is None:
+        raise ValueError(
+            "Twins needs images of shape (batch, height, width, channels) "
+            f"with known channels. Received: shape={shape}"
+        )
+    if any(size is not None and size < minimum for size in shape[1:3]):
+        raise ValueError(
+            f"Input size must be at least {minimum}x{minimum}; Received: "
+            f"input_shape={shape[1:]}"
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class TwinsBackbone(keras.Model):
+    """Twins without a head, with its feature pyramid `P2` to `P5`.
+
+    A functional `keras.Model`. Heads of KerasCV and KerasHub read its
+    attributes; it needs neither library. Beside the usual ones, these are
+    `config` (the `TwinsConfig`), `pyramid_outputs` (`{"P2": tensor, ...}`;
+    `Pn` has stride `2**n`), `pyramid_level_inputs` (names of the layers that
+    give them), `hidden_dims` and `embedding_dims` (their channels),
+    `stage_names`, `image_shape`, `data_format` and `feature_info` (channels,
+    stride and layer of each level).
+
+    Args:
+        config: The architecture: a `TwinsConfig`, or its dictionary.
+        image_shape: Shape of an image, `(height, width, channels)`. Height
+            and width may be `None`.
+        input_tensor: A `KerasTensor` to build upon, instead of a new input.
+        drop_path_rate: Stochastic-depth rate of the last block; the rates
+            rise linearly from 0.
+        dropout_rate: Dropout after attention and in the MLPs.
+        attention_dropout_rate: Dropout of the attention weights.
+        gradient_checkpointing: Whether training computes each block a second
+            time in the backward pass to save memory.
+        final_norm: Whether the output goes through the final LayerNorm, as
+            the classifier does. `P5` never does.
+        dtype: Dtype policy of all layers.
+        name: Name of the model.
+        **kwargs: Keywords of `keras.Model`.
+
+    Call arguments:
+        inputs: Images of shape `(batch, height, width, channels)`,
+            normalised, at least 32 pixels high and wide.
+
+    Returns:
+        Map of shape `(batch, height / 32, width / 32, channels)`.
+
+    Raises:
+        ValueError: If the shape or the data format does not fit.
+
+    Reference:
+        - [Twins](https://arxiv.org/abs/2104.13840)
+
+    Example:
+
+    ```python
+    backbone = keras_twins.TwinsBackbone(
+        keras_twins.VARIANTS["svt_small"], image_shape=(224, 224, 3)
+    )
+    images = keras.random.normal((1, 224, 224, 3))
+    p2, p5 = backbone.feature_model([0, -1])(images)
+    ```
+    """
+
+    def __init__(
+        self,
+        config: TwinsConfig | Mapping[str, Any],
+        image_shape: tuple[int | None, int | None, int] = (None, None, 3),
+        input_tensor: Tensor | None = None,
+        drop_path_rate: float = 0.0,
+        dropout_rate: float = 0.0,
+        attention_dropout_rate: float = 0.0,
+        gradient_checkpointing: bool = False,
+        final_norm: bool = True,
+        dtype: DType = None,
+        name: str = "twins_backbone",
+        **kwargs,
+    ):
+        if not isinstance(config, TwinsConfig):
+            config = TwinsConfig(**config)
+        options = BackboneOptions(
+            drop_path_rate=drop_path_rate,
+            dropout_rate=dropout_rate,
+            attention_dropout_rate=attention_dropout_rate,
+            gradient_checkpointing=gradient_checkpointing,
+            final_norm=final_norm,
+        )
+        inputs = input_tensor
+        if inputs is None:
+            inputs = keras.Input(shape=image_shape, name="images")
+        graph = build_graph(config, inputs, options, dtype)
+        sources = keras.utils.get_source_inputs(inputs)
+        super().__init__(
+            inputs=sources[0] if len(sources) == 1 else sources,
+            outputs=graph.output,
+            name=name,
+            **kwargs,
+        )
+        self.dtype_policy = keras.dtype_policies.get(dtype)
+        self.config = config
+        self.image_shape = tuple(inputs.shape[1:])
+        self._options = options
+        self._graph_blocks = list(graph.blocks)
+        self._describe_pyramid(graph)
+
+    def _describe_pyramid(self, graph: TwinsGraph) -> None:
+        names = [f"P{level}" for level in range(2, 2 + len(graph.stages))]
+        self.pyramid_outputs = dict(zip(names, graph.stages, strict=True))
+        self.pyramid_level_inputs = dict(
+            zip(names, graph.stage_layers, strict=True)
+        )
+        self.stage_names = names
+        self.hidden_dims = list(self.config.embed_dims)
+        self.embedding_dims = list(self.config.embed_dims)
+        self.data_format = "channels_last"
+        self.feature_info = [
+            {"num_chs": dim, "reduction": 2**level, "module": layer}
+            for level, (dim, layer) in enumerate(
+                zip(self.hidden_dims, graph.stage_layers, strict=True), start=2
+            )
+        ]
+
+    @classmethod
+    def from_variant(
+        cls,
+        variant: str,
+        weights: str | None = "imagenet",
+        **kwargs,
+    ) -> "TwinsBackbone":
+        """Builds the backbone of a published variant, with its weights.
+
+        Args:
+            variant: A key of `keras_twins.VARIANTS`, such as `"svt_base"`.
+            weights: `"imagenet"`, the path of a weights file, or `None` for
+                random values.
+            **kwargs: Arguments of `TwinsBackbone`.
+
+        Returns:
+            A `TwinsBackbone`.
+
+        Example:
+
+        ```python
+        backbone = keras_twins.TwinsBackbone.from_variant(
+            "svt_small", weights=None
+        )
+        ```
+        """
+        config = variant_config(variant)
+        backbone = cls(config, **kwargs)
+        load_pretrained(backbone, config, variant, weights, include_top=False)
+        return backbone
+
+    def feature_model(
+        self,
+        indices: Sequence[int],
+        of: Literal["stages", "blocks"] = "stages",
+    ) -> keras.Model:
+        """Returns a model that gives intermediate maps, by index.
+
+        Args:
+            indices: Indices of the stages or blocks; negative ones count
+                from the end.
+            of: `"stages"`: maps of the pyramid, `P2` to `P5`. `"blocks"`:
+                maps after each block of the whole network.
+
+        Returns:
+            A `keras.Model` that shares this model's layers; its output is a
+            list of maps of shape `(batch, height, width, channels)`.
+
+        Raises:
+            ValueError: If an index is out of range, or `of` is unknown.
+        """
+        if of not in ("stages", "blocks"):
+            raise ValueError(
+                f"`of` must be 'stages' or 'blocks'. Received: of={of!r}"
+            )
+        maps = self._graph_blocks
+        if of == "stages":
+            maps = list(self.pyramid_outputs.values())
+        wrong = [i for i in indices if not -len(maps) <= i < len(maps)]
+        if wrong or not indices:
+            raise ValueError(
+                f"`indices` must hold indices of the {len(maps)} {of}. "
+                f"Received: indices={list(indices)}"
+            )
+        return keras.Model(self.inputs, [maps[i] for i in indices])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "config": self.config.to_dict(),
+            "image_shape": list(self.image_shape),
+            **dataclasses.asdict(self._options),
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "TwinsBackbone":
+        config = dict(config)
+        trainable = config.pop("trainable", True)
+        config["image_shape"] = tuple(config["image_shape"])
+        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        backbone = cls(**config)
+        backbone.trainable = trainable
+        return backbone

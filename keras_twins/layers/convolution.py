@@ -1,0 +1,91 @@
+"""Convolutions with a faster path, and the initial values of the originals.
+
+The layers are Keras' own in everything but the way they compute: variables,
+configuration and serialisation are inherited.
+"""
+
+import keras
+
+from keras_twins import ops
+from keras_twins.ops import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class PatchConvolution(keras.layers.Conv2D):
+    """Convolution whose stride equals its kernel, as one matrix product.
+
+    Takes the arguments of `keras.layers.Conv2D`; `strides` must equal
+    `kernel_size`, and padding is `"valid"`.
+
+    Call arguments:
+        inputs: Map of shape `(batch, height, width, channels)`.
+
+    Returns:
+        Map of shape `(batch, height // p, width // p, filters)`, `p` being
+        the kernel's side.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.convolve_patches(inputs, self.kernel, self.bias)
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
+    """Depthwise convolution by the path that is fast on the backend.
+
+    Takes the arguments of `keras.layers.DepthwiseConv2D`; the stride is 1,
+    the padding `"same"`, the kernel square and odd.
+
+    Call arguments:
+        inputs: Map of shape `(batch, height, width, channels)`.
+
+    Returns:
+        Map of shape `(batch, height, width, channels)`.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.convolve_depthwise(inputs, self.kernel, self.bias)
+
+
+def convolution_initializer() -> keras.initializers.Initializer:
+    """Returns the initializer of convolutions: N(0, sqrt(2 / fan_out))."""
+    return keras.initializers.VarianceScaling(
+        scale=2.0, mode="fan_out", distribution="untruncated_normal"
+    )
+
+
+def dense_initializer() -> keras.initializers.Initializer:
+    """Returns the initializer of dense kernels: N(0, 0.02).
+
+    The originals cut it at an absolute value of 2, a hundred standard
+    deviations away.
+    """
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def patch_convolution(
+    filters: int,
+    patch_size: int,
+    dtype: keras.DTypePolicy,
+    name: str,
+) -> PatchConvolution:
+    """Returns a `PatchConvolution` with the originals' initial values.
+
+    Args:
+        filters: Number of output channels.
+        patch_size: Side of the kernel and the stride.
+        dtype: Dtype policy.
+        name: Name of the layer.
+
+    Returns:
+        The layer, not yet built.
+    """
+    return PatchConvolution(
+        filters,
+        patch_size,
+        strides=patch_size,
+        data_format="channels_last",
+        kernel_initializer=convolution_initializer(),
+        dtype=dtype,
+        name=name,
+    )

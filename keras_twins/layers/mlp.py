@@ -1,0 +1,81 @@
+"""The feed-forward part of a block."""
+
+from typing import Any
+
+import keras
+
+from keras_twins import ops
+from keras_twins.layers.convolution import dense_initializer
+from keras_twins.ops import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class MLP(keras.layers.Layer):
+    """Two dense layers with an exact GELU between, position by position.
+
+    Args:
+        hidden_dim: Width of the hidden layer.
+        dropout_rate: Dropout after each dense layer.
+        **kwargs: Keywords of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Tensor of shape `(..., channels)`.
+        training: Whether dropout is active.
+
+    Returns:
+        Tensor of the shape of `inputs`.
+
+    Example:
+
+    ```python
+    x = keras.random.normal((2, 14, 14, 64))
+    y = keras_twins.layers.MLP(hidden_dim=256)(x)
+    ```
+    """
+
+    def __init__(
+        self, hidden_dim: int, dropout_rate: float = 0.0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if hidden_dim < 1:
+            raise ValueError(
+                "`hidden_dim` must be positive. Received: "
+                f"hidden_dim={hidden_dim}"
+            )
+        self.hidden_dim = hidden_dim
+        self.dropout_rate = dropout_rate
+        self.dropout = keras.layers.Dropout(
+            dropout_rate, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        channels = input_shape[-1]
+        self.fc1 = self._dense(self.hidden_dim, "fc1")
+        self.fc2 = self._dense(channels, "fc2")
+        self.fc1.build(input_shape)
+        self.fc2.build((*input_shape[:-1], self.hidden_dim))
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        return keras.layers.Dense(
+            units,
+            kernel_initializer=dense_initializer(),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        x = ops.gelu(self.fc1(inputs))
+        x = self.dropout(x, training=training)
+        return self.dropout(self.fc2(x), training=training)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "dropout_rate": self.dropout_rate,
+        }

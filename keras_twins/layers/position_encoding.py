@@ -1,0 +1,55 @@
+"""Conditional position encoding."""
+
+import keras
+
+from keras_twins.layers.convolution import DepthwiseConvolution
+from keras_twins.layers.convolution import convolution_initializer
+from keras_twins.ops import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class PositionEncodingGenerator(keras.layers.Layer):
+    """PEG: adds a 3x3 depthwise convolution of the map to the map.
+
+    The zeros around the map tell the convolution where the border is, and
+    so every position where it stands, at any image size.
+
+    Args:
+        **kwargs: Keywords of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Map of shape `(batch, height, width, channels)`.
+
+    Returns:
+        Map of the shape of `inputs`.
+
+    Reference:
+        - [Conditional Positional Encodings](https://arxiv.org/abs/2102.10882)
+        - [Twins](https://arxiv.org/abs/2104.13840), Section 3.1
+
+    Example:
+
+    ```python
+    x = keras.random.normal((2, 14, 14, 64))
+    y = keras_twins.layers.PositionEncodingGenerator()(x)
+    ```
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.depthwise = DepthwiseConvolution(
+            kernel_size=3,
+            padding="same",
+            data_format="channels_last",
+            depthwise_initializer=convolution_initializer(),
+            dtype=self.dtype_policy,
+            name="depthwise",
+        )
+        self.depthwise.build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs + self.depthwise(inputs)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return input_shape
