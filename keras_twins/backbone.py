@@ -1,6 +1,7 @@
 """The backbone: from a config to a functional model with a feature pyramid."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -297,7 +298,7 @@ class TwinsBackbone(keras.Model):
     def from_variant(
         cls,
         variant: str,
-        weights: str | None = "imagenet",
+        weights: str | os.PathLike | None = "imagenet",
         **kwargs,
     ) -> "TwinsBackbone":
         """Builds the backbone of a published variant, with its weights.

@@ -7,9 +7,9 @@ import keras
 from keras_twins import ops
 from keras_twins.config import Reduction
 from keras_twins.config import WindowPadding
-from keras_twins.layers.convolution import convolution_initializer
-from keras_twins.layers.convolution import dense_initializer
 from keras_twins.layers.convolution import patch_convolution
+from keras_twins.layers.initializers import ConvolutionNormal
+from keras_twins.layers.initializers import DenseNormal
 from keras_twins.ops import Tensor
 
 
@@ -286,7 +286,7 @@ def _dense(
 ) -> keras.layers.Dense:
     return keras.layers.Dense(
         units,
-        kernel_initializer=dense_initializer(),
+        kernel_initializer=DenseNormal(),
         dtype=owner.dtype_policy,
         name=name,
     )
@@ -317,7 +317,7 @@ def _reduction_layer(
             owner.sr_ratio,
             strides=owner.sr_ratio,
             data_format="channels_last",
-            depthwise_initializer=convolution_initializer(),
+            depthwise_initializer=ConvolutionNormal(),
             dtype=owner.dtype_policy,
             name="reduction",
         )

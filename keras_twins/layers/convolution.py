@@ -1,4 +1,4 @@
-"""Convolutions with a faster path, and the initial values of the originals.
+"""Convolutions with a faster path.
 
 The layers are Keras' own in everything but the way they compute: variables,
 configuration and serialisation are inherited.
@@ -7,6 +7,7 @@ configuration and serialisation are inherited.
 import keras
 
 from keras_twins import ops
+from keras_twins.layers.initializers import ConvolutionNormal
 from keras_twins.ops import Tensor
 
 
@@ -47,22 +48,6 @@ class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
         return ops.convolve_depthwise(inputs, self.kernel, self.bias)
 
 
-def convolution_initializer() -> keras.initializers.Initializer:
-    """Returns the initializer of convolutions: N(0, sqrt(2 / fan_out))."""
-    return keras.initializers.VarianceScaling(
-        scale=2.0, mode="fan_out", distribution="untruncated_normal"
-    )
-
-
-def dense_initializer() -> keras.initializers.Initializer:
-    """Returns the initializer of dense kernels: N(0, 0.02).
-
-    The originals cut it at an absolute value of 2, a hundred standard
-    deviations away.
-    """
-    return keras.initializers.RandomNormal(stddev=0.02)
-
-
 def patch_convolution(
     filters: int,
     patch_size: int,
@@ -85,7 +70,7 @@ def patch_convolution(
         patch_size,
         strides=patch_size,
         data_format="channels_last",
-        kernel_initializer=convolution_initializer(),
+        kernel_initializer=ConvolutionNormal(),
         dtype=dtype,
         name=name,
     )

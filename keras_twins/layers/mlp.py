@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_twins import ops
-from keras_twins.layers.convolution import dense_initializer
+from keras_twins.layers.initializers import DenseNormal
 from keras_twins.ops import Tensor
 
 
@@ -58,7 +58,7 @@ class MLP(keras.layers.Layer):
     def _dense(self, units: int, name: str) -> keras.layers.Dense:
         return keras.layers.Dense(
             units,
-            kernel_initializer=dense_initializer(),
+            kernel_initializer=DenseNormal(),
             dtype=self.dtype_policy,
             name=name,
         )

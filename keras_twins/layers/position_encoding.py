@@ -3,7 +3,7 @@
 import keras
 
 from keras_twins.layers.convolution import DepthwiseConvolution
-from keras_twins.layers.convolution import convolution_initializer
+from keras_twins.layers.initializers import ConvolutionNormal
 from keras_twins.ops import Tensor
 
 
@@ -40,7 +40,7 @@ class PositionEncodingGenerator(keras.layers.Layer):
             kernel_size=3,
             padding="same",
             data_format="channels_last",
-            depthwise_initializer=convolution_initializer(),
+            depthwise_initializer=ConvolutionNormal(),
             dtype=self.dtype_policy,
             name="depthwise",
         )

@@ -1,5 +1,7 @@
 """The meaning of the argument `weights`."""
 
+import os
+
 import keras
 
 from keras_twins.config import TwinsConfig
@@ -8,8 +10,8 @@ from keras_twins.config import TwinsConfig
 def load_pretrained(
     model: keras.Model,
     config: TwinsConfig,
-    variant: str,
-    weights: str | None,
+    variant: str | None,
+    weights: str | os.PathLike | None,
     *,
     include_top: bool,
 ) -> None:
@@ -19,6 +21,7 @@ def load_pretrained(
         model: The model to fill.
         config: Its architecture.
         variant: A key of `keras_twins.VARIANTS`; names the published file.
+            `None` for other architectures, which have none.
         weights: `"imagenet"` downloads (or takes from the cache) the
             published weights; a path reads a file; `None` does nothing.
         include_top: Whether the model has the classifier.

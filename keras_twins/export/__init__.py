@@ -1,0 +1,15 @@
+"""Deployment formats, each run and compared with Keras before it is kept."""
+
+from keras_twins.export.exporting import ExportError
+from keras_twins.export.exporting import ExportReport
+from keras_twins.export.exporting import export_model
+from keras_twins.export.formats import exportable_formats
+from keras_twins.export.formats import load_artifact
+
+__all__ = [
+    "ExportError",
+    "ExportReport",
+    "export_model",
+    "exportable_formats",
+    "load_artifact",
+]
