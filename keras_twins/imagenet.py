@@ -40,7 +40,7 @@ def class_names() -> tuple[ImageNetClass, ...]:
     ```
     """
     # Two words a line; underscores stand for the spaces within a name.
-    file = importlib.resources.files(__package__) / "imagenet_classes.txt"
+    file = importlib.resources.files("keras_twins") / "imagenet_classes.txt"
     lines = file.read_text(encoding="utf-8").splitlines()
     return tuple(ImageNetClass(*line.split(" ")) for line in lines)
 

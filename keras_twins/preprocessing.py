@@ -77,7 +77,8 @@ def normalize(images: np.ndarray) -> np.ndarray:
             "`images` must have 3 channels in the last axis. Received: "
             f"shape={images.shape}"
         )
-    mean, std = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_STD)
+    mean = np.array(IMAGENET_MEAN, dtype="float32")
+    std = np.array(IMAGENET_STD, dtype="float32")
     return (images / np.float32(255) - mean) / std
 
 
@@ -157,13 +158,11 @@ def load_image(
     """
     geometry = evaluation_crop(crop, size)
     pil = _pillow()
-    if not isinstance(image, pil.Image.Image):
-        image = _open(image, pil)
-    image = _to_rgb(pil.ImageOps.exif_transpose(image), pil)
-    image = image.resize(
-        _resized(image.size, geometry.resize), pil.Image.Resampling.BICUBIC
+    rgb = _to_rgb(_upright(image, pil), pil)
+    resized = rgb.resize(
+        _resized(rgb.size, geometry.resize), pil.Image.Resampling.BICUBIC
     )
-    return np.asarray(_cut_centre(image, size), dtype="float32")
+    return np.asarray(_cut_centre(resized, size), dtype="float32")
 
 
 def _pillow() -> types.ModuleType:
@@ -178,6 +177,19 @@ def _pillow() -> types.ModuleType:
     return PIL
 
 
+def _upright(
+    image: "str | os.PathLike[str] | Image.Image", pil: types.ModuleType
+) -> "Image.Image":
+    if isinstance(image, str | os.PathLike):
+        image = _open(image, pil)
+    if not isinstance(image, pil.Image.Image):
+        raise ValueError(
+            "`image` must be the path of an image file or a PIL image. "
+            f"Received: image of type {type(image).__name__}"
+        )
+    return pil.ImageOps.exif_transpose(image)
+
+
 def _open(path: str | os.PathLike[str], pil: types.ModuleType) -> "Image.Image":
     with open(path, "rb") as file:
         content = io.BytesIO(file.read())
@@ -187,8 +199,7 @@ def _open(path: str | os.PathLike[str], pil: types.ModuleType) -> "Image.Image":
     # Decoders raise many kinds of errors on broken files.
     except Exception as error:
         raise ValueError(
-            f"Expected an image that can be decoded. Received: {path} "
-            f"({error})"
+            f"Expected an image that can be decoded. Received: {path} ({error})"
         ) from error
     return image
 

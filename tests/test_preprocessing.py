@@ -173,7 +173,8 @@ def test_load_image_takes_a_palette_with_transparency(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "suffix"), [("uint16", "png"), ("uint16", "tif"), ("int32", "tif")]
+    ("dtype", "suffix"),
+    [("uint16", "png"), ("uint16", "tif"), ("int32", "tif")],
 )
 def test_load_image_scales_16_bit_grey(tmp_path, dtype, suffix):
     grey = np.asarray(picture(mode="L"))
@@ -205,6 +206,11 @@ def test_load_image_names_a_file_that_is_no_image(tmp_path, content):
 def test_load_image_keeps_the_error_of_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing\.png"):
         load_image(tmp_path / "missing.png")
+
+
+def test_load_image_refuses_arrays():
+    with pytest.raises(ValueError, match="path .* of type ndarray"):
+        load_image(pixels())
 
 
 def test_without_pillow_the_extra_is_named(monkeypatch):

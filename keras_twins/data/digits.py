@@ -9,6 +9,7 @@ _BRIGHTEST = 16
 """Pixels of scikit-learn's digits go from 0 to 16."""
 
 Split = tuple[np.ndarray, np.ndarray]
+"""Images and their labels."""
 
 
 def load_digits(

@@ -1,6 +1,7 @@
 """Published weights on two photographs, where the weights are at hand."""
 
 import dataclasses
+import urllib.parse
 import warnings
 
 import keras
@@ -65,8 +66,19 @@ def _fetch(timeout: float) -> None:
             warnings.simplefilter("ignore")
             fetch_weights(_VARIANT, timeout=timeout)
     except WeightsDownloadError as error:
-        lines = str(error).splitlines()
-        raise UnreachableWeightsError(lines[min(1, len(lines) - 1)].strip()) from error
+        raise UnreachableWeightsError(_reason(error)) from error
+
+
+def _reason(error: WeightsDownloadError) -> str:
+    """Returns the first failure in a few words."""
+    for line in str(error).splitlines():
+        url, _, reason = line.strip().partition(": ")
+        if host := urllib.parse.urlsplit(url).netloc:
+            return (
+                "the published weights are not cached, and "
+                f"{host} cannot be reached: {reason}"
+            )
+    return str(error)
 
 
 def _classify(model: keras.Model, name: str, image: np.ndarray) -> Photograph:

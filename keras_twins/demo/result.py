@@ -3,13 +3,17 @@
 import dataclasses
 import json
 import pathlib
+import textwrap
 from typing import Literal
 
 from keras_twins.weights.files import replace_file
 
 Status = Literal["ok", "failed", "skipped"]
 
-_HEADER = ("step", "status", "result", "seconds")
+Row = tuple[str, str, str, str]
+
+_RESULT_WIDTH = 56
+_HEADER: Row = ("step", "status", "result", "seconds")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,12 +60,19 @@ class DemoResult:
         """Exit code of a process that ran the demo: 0 if it passed."""
         return 0 if self.passed else 1
 
+    def verdict(self) -> str:
+        """Returns one sentence that says whether the demo passed."""
+        failed = [step for step in self.steps if step.status == "failed"]
+        if failed:
+            reasons = "; ".join(f"{x.name}: {x.result}" for x in failed)
+            return f"The demo FAILED. {reasons}"
+        return "The demo passed."
+
     def table(self) -> str:
         """Returns the steps as a table of plain text."""
         rows = [_HEADER]
         for step in self.steps:
-            seconds = f"{step.seconds:.1f}"
-            rows.append((step.name, step.status, step.result, seconds))
+            rows.extend(_rows(step))
         total = sum(step.seconds for step in self.steps)
         rows.append(("total", "", "", f"{total:.1f}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -80,7 +91,17 @@ class DemoResult:
             temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
+def _rows(step: Step) -> list[Row]:
+    first, *others = textwrap.wrap(step.result, _RESULT_WIDTH) or [""]
+    return [
+        (step.name, step.status, first, f"{step.seconds:.1f}"),
+        *(("", "", text, "") for text in others),
+    ]
+
+
+def _line(row: Row, widths: list[int]) -> str:
     *texts, seconds = row
-    cells = [text.ljust(width) for text, width in zip(texts, widths)]
+    cells = [
+        text.ljust(width) for text, width in zip(texts, widths, strict=False)
+    ]
     return "  ".join([*cells, seconds.rjust(widths[-1])])

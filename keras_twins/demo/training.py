@@ -1,6 +1,8 @@
 """A small Twins-SVT, and the recipe that trains it on the digits."""
 
+import dataclasses
 import sys
+import time
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from keras_twins.applications import classifier
 from keras_twins.config import TwinsConfig
 from keras_twins.data import AugmentedBatches
+from keras_twins.data import Split
 
 IMAGE_SIZE = 32
 CLASSES = 10
@@ -35,62 +38,95 @@ _WARM_UP = 0.1
 """Fraction of the steps in which the learning rate rises."""
 
 
-def train(
-    images: np.ndarray,
-    labels: np.ndarray,
-    validation: tuple[np.ndarray, np.ndarray],
-    epochs: int,
-    seed: int,
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Builds the model of the demo and trains it with `fit`.
-
-    The validation images are only looked at: nothing is chosen by them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained model, and what it says about the held-out digits.
 
     Args:
-        images: Pixels of shape `(n, 32, 32, 3)`.
-        labels: Digits of shape `(n,)`.
-        validation: Images and labels to evaluate after each epoch.
+        model: The model.
+        history: What `fit` measured after each epoch.
+        seconds: Time of the training.
+        test_images: Held-out pixels of shape `(n, 32, 32, 3)`.
+        test_labels: Their digits, of shape `(n,)`.
+        probabilities: The model's answer, of shape `(n, 10)`.
+    """
+
+    model: keras.Model
+    history: dict[str, list[float]]
+    seconds: float
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the held-out digits that are right."""
+        right = self.probabilities.argmax(axis=-1) == self.test_labels
+        return float(right.mean())
+
+    def summary(self) -> str:
+        """Returns the model and the training in a few words."""
+        return (
+            f"{self.model.count_params():,} parameters, "
+            f"{len(self.history['loss'])} epochs"
+        )
+
+
+def train(training: Split, test: Split, epochs: int, seed: int) -> Trained:
+    """Builds the model of the demo and trains it with `fit`.
+
+    The test images are only looked at: nothing is chosen by them.
+
+    Args:
+        training: Pixels of shape `(n, 32, 32, 3)`, and their digits.
+        test: The same, held out.
         epochs: Number of epochs.
         seed: Seed of everything random.
 
     Returns:
-        The trained model, and what `fit` measured after each epoch.
+        A `Trained`.
     """
     keras.utils.set_random_seed(seed)
-    batches = AugmentedBatches(images, one_hot(labels), seed=seed)
+    images, labels = training
+    batches = AugmentedBatches(images, _one_hot(labels), seed=seed)
+    model = _compiled_model(steps=epochs * len(batches))
+    start = time.perf_counter()
+    record = model.fit(
+        batches,
+        epochs=epochs,
+        validation_data=(test[0], _one_hot(test[1])),
+        # A bar in a terminal, one line an epoch in a log.
+        verbose=1 if sys.stdout.isatty() else 2,  # pyright: ignore
+    )
+    return Trained(
+        model=model,
+        history=record.history,
+        seconds=time.perf_counter() - start,
+        test_images=test[0],
+        test_labels=test[1],
+        probabilities=model.predict(test[0], verbose=0),  # pyright: ignore
+    )
+
+
+def _compiled_model(steps: int) -> keras.Model:
     model = classifier(
         DEMO_CONFIG,
-        input_shape=images.shape[1:],
+        input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
         classes=CLASSES,
         drop_path_rate=_DROP_PATH,
         name="twins_digits",
     )
     model.compile(
-        optimizer=_optimizer(len(batches) * epochs),
+        optimizer=_optimizer(steps),
         loss=keras.losses.CategoricalCrossentropy(
             label_smoothing=_LABEL_SMOOTHING
         ),
         metrics=["accuracy"],
     )
-    history = model.fit(
-        batches,
-        epochs=epochs,
-        validation_data=(validation[0], one_hot(validation[1])),
-        # A bar in a terminal, one line an epoch in a log.
-        verbose=1 if sys.stdout.isatty() else 2,  # pyright: ignore
-    )
-    return model, history.history
+    return model
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Returns labels as rows of zeros with a one.
-
-    Args:
-        labels: Digits of shape `(n,)`.
-
-    Returns:
-        Array of shape `(n, 10)`, `float32`.
-    """
+def _one_hot(labels: np.ndarray) -> np.ndarray:
     return np.eye(CLASSES, dtype="float32")[labels]
 
 

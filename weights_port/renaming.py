@@ -1,0 +1,123 @@
+"""Applies a table of names to a state: every tensor once, or it is named."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from weights_port.tables import DENSE_HEADS
+from weights_port.tables import IGNORED_SUFFIXES
+from weights_port.tables import TABLES
+from weights_port.tables import UNUSED_IN_DENSE
+from weights_port.tables import Naming
+from weights_port.tables import Row
+
+_FIELDS = {"s": r"\d+", "b": r"\d+", "p": "weight|bias"}
+_FIELD = re.compile(r"\\{([sbp])\\}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Renaming:
+    """A state under official names, and what became of the rest.
+
+    Args:
+        state: Arrays by official name.
+        left_out: Names of the source that are known and not needed.
+        problems: A sentence for each tensor that could not be renamed.
+    """
+
+    state: Mapping[str, np.ndarray]
+    left_out: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def rename(state: Mapping[str, Any], naming: Naming) -> Renaming:
+    """Gives the tensors of a state their official names.
+
+    Args:
+        state: Arrays by name, without wrappers and prefixes.
+        naming: Whose names they are.
+
+    Returns:
+        A `Renaming`. Every name of `state` is used once, left out by a rule,
+        or the subject of a problem.
+    """
+    rows = [(_compile(row.source), row) for row in TABLES[naming]]
+    dense = is_dense(state)
+    result: dict[str, np.ndarray] = {}
+    left_out, problems = [], []
+    for name in state:
+        if _ignored(name, dense):
+            left_out.append(name)
+            continue
+        try:
+            named = _rename_tensor(name, state[name], rows)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        problems += [
+            f"{name}: another tensor is {official} already"
+            for official in named
+            if official in result
+        ]
+        result.update(named)
+    return Renaming(result, tuple(left_out), tuple(problems))
+
+
+def match_count(names: Mapping[str, Any], naming: Naming) -> int:
+    """Returns how many names a table knows.
+
+    Args:
+        names: Names without wrappers and prefixes.
+        naming: Whose table is asked.
+
+    Returns:
+        A count.
+    """
+    patterns = [_compile(row.source) for row in TABLES[naming]]
+    return sum(
+        any(pattern.fullmatch(name) for pattern in patterns) for name in names
+    )
+
+
+def is_dense(names: Mapping[str, Any]) -> bool:
+    """Returns whether a state belongs to segmentation or detection.
+
+    Args:
+        names: Names without wrappers and prefixes.
+
+    Returns:
+        Whether there are dense heads, or norms between the stages.
+    """
+    return any(name.startswith((*DENSE_HEADS, "norm_list.")) for name in names)
+
+
+def _ignored(name: str, dense: bool) -> bool:
+    prefixes = (*DENSE_HEADS, *UNUSED_IN_DENSE) if dense else DENSE_HEADS
+    return name.endswith(IGNORED_SUFFIXES) or name.startswith(prefixes)
+
+
+def _compile(template: str) -> re.Pattern[str]:
+    pattern = _FIELD.sub(
+        lambda match: f"(?P<{match[1]}>{_FIELDS[match[1]]})",
+        re.escape(template),
+    )
+    return re.compile(pattern)
+
+
+def _rename_tensor(
+    name: str, values: Any, rows: list[tuple[re.Pattern[str], Row]]
+) -> dict[str, np.ndarray]:
+    if not isinstance(values, np.ndarray):
+        raise ValueError(f"not a tensor but a {type(values).__name__}")
+    for pattern, row in rows:
+        match = pattern.fullmatch(name)
+        if match is not None:
+            names = [
+                official.format(**match.groupdict())
+                for official in row.official
+            ]
+            return dict(zip(names, row.transform(values), strict=True))
+    raise ValueError("an unknown name")
