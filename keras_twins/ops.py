@@ -22,6 +22,25 @@ MASKED_SCORE = -1000.0
 """Added to the scores of masked keys; `exp` of it is 0 in float32."""
 
 
+def read(variable: keras.Variable) -> Tensor:
+    """Returns the value that a variable has now.
+
+    Args:
+        variable: A Keras variable.
+
+    Returns:
+        A tensor that later assignments do not change, in the dtype of the
+        running policy. Weights are not copied.
+    """
+    value = variable.value
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(value)
+    # PyTorch assigns in place. Only states change during a forward pass.
+    return value if variable.trainable else ops.copy(value)
+
+
 def spatial_size(x_BHWC: Tensor) -> tuple[Size, Size]:
     """Returns the height and width of a map.
 
@@ -301,12 +320,20 @@ def attend(
     if key_mask_BM is not None:
         mask = ops.cast(key_mask_BM[:, None, None, :], scores_BNLM.dtype)
         scores_BNLM = scores_BNLM + (1.0 - mask) * MASKED_SCORE
-    weights_BNLM = ops.cast(ops.softmax(scores_BNLM, axis=-1), dtype)
+    weights_BNLM = ops.cast(_softmax(scores_BNLM), dtype)
     if dropout is not None:
         weights_BNLM = dropout(weights_BNLM)
     x_BNLD = ops.matmul(weights_BNLM, value_BNMD)
     x_BLND = ops.transpose(x_BNLD, (0, 2, 1, 3))
     return ops.reshape(x_BLND, ops.shape(query_BLC))
+
+
+def _softmax(scores_BNLM: Tensor) -> Tensor:
+    if scores_BNLM.shape[-1] == 1:
+        # A lone key, as in images of 32 pixels, is no mistake, though Keras
+        # warns of it. The difference keeps the gradient connected: zero.
+        return ops.exp(scores_BNLM - scores_BNLM)
+    return ops.softmax(scores_BNLM, axis=-1)
 
 
 def _split_heads(

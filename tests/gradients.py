@@ -36,7 +36,7 @@ def weight_gradients(
             )
             return keras.ops.sum(keras.ops.cos(y))
 
-        gradients = jax.grad(loss)([v.value for v in variables])
+        gradients = jax.jit(jax.grad(loss))([v.value for v in variables])
     elif keras.backend.backend() == "torch":
         model.zero_grad()
         y = model(inputs, training=training)

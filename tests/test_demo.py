@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import keras
@@ -9,6 +10,7 @@ from keras_twins.demo import DemoResult
 from keras_twins.demo import Step
 from keras_twins.demo import photographs
 from keras_twins.demo import run_demo
+from keras_twins.demo import training
 from keras_twins.export import exportable_formats
 from keras_twins.weights.errors import WeightsDownloadError
 
@@ -30,7 +32,13 @@ def offline(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_short_run_without_network(tmp_path, offline, capsys):
+def test_short_run_without_network(tmp_path, offline, capsys, monkeypatch):
+    shallow = dataclasses.replace(
+        training.DEMO_CONFIG,
+        depths=(1, 1, 1, 1),
+        attention_pattern=("L", "G", "L", "G"),
+    )
+    monkeypatch.setattr(training, "DEMO_CONFIG", shallow)
     result = run_demo(tmp_path, epochs=1, min_accuracy=0.2)
     status = {step.name: step.status for step in result.steps}
     formats = {

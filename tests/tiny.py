@@ -18,6 +18,8 @@ SVT = TwinsConfig(
 )
 """Local and global attention, every kind of layer, a hundred kB."""
 
+SHALLOW = dataclasses.replace(SVT, depths=(2, 1, 1, 1))
+
 PCPVT = dataclasses.replace(
     SVT, attention_pattern=("G",) * 4, depths=(1, 1, 2, 1)
 )

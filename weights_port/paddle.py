@@ -61,7 +61,7 @@ def read_paddle(path: str | os.PathLike[str]) -> dict[str, Any]:
             content = _ArrayUnpickler(file, encoding="latin1").load()
         if not isinstance(content, dict):
             raise ValueError("it holds no dictionary of tensors")
-        return _resolve(content, 0)
+        return _resolve(content, {}, 0)
     except Exception as error:
         # A damaged pickle raises whatever comes.
         reason = str(error).strip().split("\n")[0] or type(error).__name__
@@ -164,7 +164,11 @@ def _encode(text: Any, encoding: Any) -> bytes:
 
 def _to_bytes(data: Any) -> bytes:
     """Returns bytes, which older protocols store as text."""
-    return data.encode("latin1") if isinstance(data, str) else bytes(data)
+    if isinstance(data, str):
+        return data.encode("latin1")
+    if not isinstance(data, bytes):
+        raise ValueError(f"numbers stored as a {type(data).__name__}")
+    return data
 
 
 def _refuse(*_: Any) -> None:
@@ -181,18 +185,26 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def _resolve(content: dict[Any, Any], depth: int) -> dict[str, Any]:
+def _resolve(
+    content: dict[Any, Any], done: dict[int, Any], depth: int
+) -> dict[str, Any]:
+    """Replaces records by arrays; each dictionary once, or it might explode."""
     if depth > _MAX_DEPTH:
         raise ValueError("its dictionaries are nested too deeply")
-    result = {}
-    for key, value in content.items():
-        if key == NAME_TABLE:
-            continue
-        if isinstance(value, tuple) and len(value) == 2:
-            value = value[1]  # (internal name, array)
-        if isinstance(value, _Array):
-            value = value.to_numpy()
-        elif isinstance(value, dict):
-            value = _resolve(value, depth + 1)
-        result[str(key)] = value
-    return result
+    if id(content) not in done:
+        done[id(content)] = {
+            str(key): _resolve_value(value, done, depth)
+            for key, value in content.items()
+            if key != NAME_TABLE
+        }
+    return done[id(content)]
+
+
+def _resolve_value(value: Any, done: dict[int, Any], depth: int) -> Any:
+    if isinstance(value, tuple) and len(value) == 2:
+        value = value[1]  # (internal name, array)
+    if isinstance(value, _Array):
+        return value.to_numpy()
+    if isinstance(value, dict):
+        return _resolve(value, done, depth + 1)
+    return value

@@ -47,9 +47,9 @@ def _sample(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Returns the images at positions `y` and `x`, each `(B, H, W)`."""
     height, width = images.shape[1:3]
     # A border of zeros on each side takes everything that is outside.
-    padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)])
-    y = np.clip(y + 1, 0, height + 0.999).astype("float32")
-    x = np.clip(x + 1, 0, width + 0.999).astype("float32")
+    padded = np.pad(images, [(0, 0), (1, 2), (1, 2), (0, 0)])
+    y = np.clip(y + 1, 0, height + 1).astype("float32")
+    x = np.clip(x + 1, 0, width + 1).astype("float32")
     top, left = y.astype(int), x.astype(int)
     down, right = (y - top)[..., None], (x - left)[..., None]
     image = np.arange(len(images))[:, None, None]
@@ -69,13 +69,16 @@ class AugmentedBatches(keras.utils.PyDataset):
     Args:
         images: Images of shape `(n, height, width, channels)`.
         targets: Labels of shape `(n, ...)`.
-        batch_size: Images in a batch; the last one of an epoch may be
-            smaller.
+        batch_size: Images in a batch.
+        drop_remainder: Whether an epoch leaves out the images that do not
+            fill a batch, other ones each time. Batches of one size are
+            compiled only once.
         seed: Seed of the order and of the augmentation.
         **affine: Keyword arguments of `random_affine`.
 
     Raises:
-        ValueError: If `images` and `targets` differ in length.
+        ValueError: If `images` and `targets` differ in length, or do not
+            fill a batch.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class AugmentedBatches(keras.utils.PyDataset):
         images: np.ndarray,
         targets: np.ndarray,
         batch_size: int = 64,
+        drop_remainder: bool = False,
         seed: int = 0,
         **affine: float,
     ):
@@ -93,7 +97,14 @@ class AugmentedBatches(keras.utils.PyDataset):
                 f"{len(images)} images and {len(targets)} targets"
             )
         self._images, self._targets = images, targets
+        if drop_remainder and len(images) < batch_size:
+            raise ValueError(
+                "`images` do not fill one batch, and `drop_remainder` leaves "
+                f"them out. Received: {len(images)} images, "
+                f"batch_size={batch_size}"
+            )
         self._batch_size = batch_size
+        self._drop_remainder = drop_remainder
         self._seed = seed
         self._affine: dict[str, Any] = affine
         self._start_epoch(0)
@@ -104,6 +115,8 @@ class AugmentedBatches(keras.utils.PyDataset):
         self._order = rng.permutation(len(self._images))
 
     def __len__(self) -> int:
+        if self._drop_remainder:
+            return len(self._images) // self._batch_size
         return -(-len(self._images) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:

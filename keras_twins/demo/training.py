@@ -88,7 +88,9 @@ def train(training: Split, test: Split, epochs: int, seed: int) -> Trained:
     """
     keras.utils.set_random_seed(seed)
     images, labels = training
-    batches = AugmentedBatches(images, _one_hot(labels), seed=seed)
+    batches = AugmentedBatches(
+        images, _one_hot(labels), drop_remainder=True, seed=seed
+    )
     model = _compiled_model(steps=epochs * len(batches))
     start = time.perf_counter()
     record = model.fit(

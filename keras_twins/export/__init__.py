@@ -1,10 +1,10 @@
 """Deployment formats, each run and compared with Keras before it is kept."""
 
-from keras_twins.export.exporting import ExportError
-from keras_twins.export.exporting import ExportReport
 from keras_twins.export.exporting import export_model
 from keras_twins.export.formats import exportable_formats
 from keras_twins.export.formats import load_artifact
+from keras_twins.export.report import ExportError
+from keras_twins.export.report import ExportReport
 
 __all__ = [
     "ExportError",

@@ -13,40 +13,15 @@ from keras_twins.export.formats import Format
 from keras_twins.export.formats import find_format
 from keras_twins.export.formats import load_artifact
 from keras_twins.export.formats import require_packages
+from keras_twins.export.report import ExportError
+from keras_twins.export.report import ExportReport
+from keras_twins.export.report import artifact_bytes
+from keras_twins.export.report import max_difference
+from keras_twins.export.report import top1_agreement
 
 _PROBE_BATCH = 2
 _PROBE_SIDE = 64
-
-
-class ExportError(RuntimeError):
-    """An artefact that does not compute what the Keras model computes."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExportReport:
-    """What an export gave, measured on the artefact itself.
-
-    Args:
-        format: Name of the format.
-        path: The artefact: a file or a folder.
-        bytes: Its size; for a folder, the sum of its files.
-        max_abs_difference: Largest difference from Keras on the images.
-        max_abs_output: Largest output of Keras on the images.
-        top1_agreement: Fraction of the images whose largest output is the
-            same one in Keras; `None` unless there is one output of shape
-            `(batch, classes)`.
-        seconds: Time to write the artefact.
-        load_seconds: Time to load it and to run it once.
-    """
-
-    format: str
-    path: pathlib.Path
-    bytes: int
-    max_abs_difference: float
-    max_abs_output: float
-    top1_agreement: float | None
-    seconds: float
-    load_seconds: float
+_REASON_LENGTH = 200
 
 
 def export_model(
@@ -84,7 +59,8 @@ def export_model(
             path or the model does not fit it.
         ImportError: If a package that the format needs is missing.
         FileExistsError: If `path` exists and `overwrite` is false.
-        ExportError: If the artefact differs from Keras; it is removed.
+        ExportError: If the artefact cannot be run, or differs from Keras; it
+            is removed.
 
     Example:
 
@@ -153,10 +129,12 @@ def _check_model(chosen: Format, format: str, model: keras.Model) -> None:
             f"{len(model.inputs)} inputs"
         )
     shape = tuple(model.inputs[0].shape)
-    if chosen.static_size and None in shape[1:]:
+    backend = keras.backend.backend()
+    if None in shape[1:] and backend not in chosen.dynamic_size:
         raise ValueError(
-            f"Format {format!r} needs a fixed height and width. Received: a "
-            f"model with input shape {shape}. Build it with a fixed "
+            f"Format {format!r} needs a fixed height and width from the "
+            f"{backend} backend. Received: a model with input shape {shape}. "
+            "Build it with a fixed "
             "`input_shape`, such as (224, 224, 3), and hand the weights over "
             "with `set_weights`."
         )
@@ -172,10 +150,10 @@ def _prove(
     """Runs the artefact next to the model; raises if they disagree."""
     batch = _batch_for(model, images)
     start = time.perf_counter()
-    received = load_artifact(draft, format)(batch)
+    received = _run_artifact(draft, format, batch)
     load_seconds = time.perf_counter() - start
     expected = _run_keras(model, batch)
-    difference = _max_difference(expected, received)
+    difference = max_difference(expected, received)
     largest = max(float(np.abs(x).max()) for x in expected)
     # Written so that NaN is refused too.
     if not difference <= tolerance * largest:
@@ -188,13 +166,27 @@ def _prove(
     return ExportReport(
         format=format,
         path=draft,
-        bytes=_size(draft),
+        bytes=artifact_bytes(draft),
         max_abs_difference=difference,
         max_abs_output=largest,
-        top1_agreement=_agreement(expected, received),
+        top1_agreement=top1_agreement(expected, received),
         seconds=0.0,
         load_seconds=load_seconds,
     )
+
+
+def _run_artifact(
+    draft: pathlib.Path, format: str, batch: np.ndarray
+) -> list[np.ndarray]:
+    try:
+        return load_artifact(draft, format)(batch)
+    # Each runtime has errors of its own; all mean the same.
+    except Exception as error:
+        reason = " ".join(str(error).split())[-_REASON_LENGTH:]
+        raise ExportError(
+            f"The exported {format!r} artefact cannot be run here, and was "
+            f"removed. The runtime says: ...{reason}"
+        ) from error
 
 
 def _batch_for(model: keras.Model, images: np.ndarray | None) -> np.ndarray:
@@ -211,31 +203,3 @@ def _batch_for(model: keras.Model, images: np.ndarray | None) -> np.ndarray:
 def _run_keras(model: keras.Model, batch: np.ndarray) -> list[np.ndarray]:
     outputs = model.predict(batch, verbose=0)
     return [np.asarray(x, "float32") for x in keras.tree.flatten(outputs)]
-
-
-def _agreement(
-    expected: list[np.ndarray], received: list[np.ndarray]
-) -> float | None:
-    if len(expected) != 1 or expected[0].ndim != 2:
-        return None
-    same = expected[0].argmax(axis=-1) == received[0].argmax(axis=-1)
-    return float(same.mean())
-
-
-def _max_difference(
-    expected: list[np.ndarray], received: list[np.ndarray]
-) -> float:
-    shapes = [x.shape for x in expected], [x.shape for x in received]
-    if shapes[0] != shapes[1]:
-        raise ExportError(
-            f"The artefact's outputs have shapes {shapes[1]}; Keras's have "
-            f"{shapes[0]}. It was removed."
-        )
-    pairs = zip(expected, received, strict=True)
-    # NumPy's maximum keeps NaN, the built-in one may lose it.
-    return float(np.max([np.abs(a - b).max() for a, b in pairs]))
-
-
-def _size(path: pathlib.Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

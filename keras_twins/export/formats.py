@@ -24,7 +24,7 @@ class Format:
         suffix: How the name of the artefact must end.
         backends: Backends from which Keras writes it.
         packages: Modules that writing and running it needs.
-        static_size: Whether the height and width must be fixed.
+        dynamic_size: Backends from which height and width may be `None`.
         load: Loads an artefact in the format's own runtime.
     """
 
@@ -32,7 +32,7 @@ class Format:
     suffix: str
     backends: tuple[str, ...]
     packages: tuple[str, ...]
-    static_size: bool
+    dynamic_size: tuple[str, ...]
     load: Callable[[pathlib.Path], Runner]
 
     def write(self, model: keras.Model, path: pathlib.Path) -> None:
@@ -99,7 +99,7 @@ FORMATS: Mapping[str, Format] = {
         suffix="",
         backends=("tensorflow", "jax"),
         packages=("tensorflow",),
-        static_size=False,
+        dynamic_size=("tensorflow",),
         load=_load_saved_model,
     ),
     "litert": Format(
@@ -107,7 +107,7 @@ FORMATS: Mapping[str, Format] = {
         suffix=".tflite",
         backends=("tensorflow",),
         packages=("tensorflow", "ai_edge_litert.interpreter"),
-        static_size=True,
+        dynamic_size=(),
         load=_load_litert,
     ),
 }

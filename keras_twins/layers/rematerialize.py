@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import keras
 
+from keras_twins import ops
 from keras_twins.ops import Tensor
 
 
@@ -28,7 +29,7 @@ def rematerialize(
         The result of `forward`.
     """
     variables = list(layer.variables)
-    values = [keras.ops.convert_to_tensor(v) for v in variables]
+    values = [ops.read(variable) for variable in variables]
     states = [v for v in variables if _is_seed_state(v)]
 
     def run(x: Tensor, *current: Tensor) -> tuple[Tensor, ...]:

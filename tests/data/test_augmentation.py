@@ -57,6 +57,15 @@ def test_an_epoch_has_every_image_once():
     assert not np.array_equal(first, second)
 
 
+def test_remainder_can_be_left_out():
+    batches = AugmentedBatches(
+        IMAGES, np.arange(10), batch_size=4, drop_remainder=True
+    )
+    assert [len(batches[i][0]) for i in range(len(batches))] == [4, 4]
+    with pytest.raises(ValueError, match="10 images, batch_size=11"):
+        AugmentedBatches(IMAGES, np.arange(10), 11, drop_remainder=True)
+
+
 def test_batches_follow_from_the_seed_alone():
     one, same, other = (
         AugmentedBatches(IMAGES, np.arange(10), seed=seed)[0][0]

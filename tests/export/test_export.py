@@ -57,14 +57,19 @@ def test_artifact_agrees_with_keras(model, images, tmp_path, format):
     )
 
 
-def test_saved_model_takes_any_size(tmp_path):
+def test_saved_model_of_any_size(tmp_path):
     require_format("saved_model")
-    model = keras_twins.TwinsBackbone(SVT, image_shape=(None, None, 3))
+    model = keras_twins.TwinsBackbone(SVT)
     if keras.backend.backend() == "jax":
-        model = keras_twins.TwinsBackbone(SVT, image_shape=(64, 64, 3))
+        with pytest.raises(ValueError, match="fixed height and width"):
+            export_model(model, tmp_path / "model")
+        return
     report = export_model(model, tmp_path / "model")
     assert report.top1_agreement is None
     assert report.max_abs_difference <= 1e-4 * report.max_abs_output
+    run = load_artifact(tmp_path / "model", "saved_model")
+    images = np.ones((1, 64, 96, 3), "float32")
+    assert run(images)[0].shape == (1, 2, 3, 32)
 
 
 @pytest.mark.parametrize("format", NAMES)
@@ -106,6 +111,18 @@ def test_artifact_that_differs_is_removed(model, tmp_path, monkeypatch, wrong):
     # What was there before is still there, and nothing else.
     assert [x.name for x in tmp_path.iterdir()] == ["model"]
     assert [x.name for x in (tmp_path / "model").iterdir()] == ["old"]
+
+
+def test_artifact_that_does_not_run_is_removed(model, tmp_path, monkeypatch):
+    require_format("saved_model")
+
+    def load(path, format):
+        raise RuntimeError("unknown operation")
+
+    monkeypatch.setattr(exporting, "load_artifact", load)
+    with pytest.raises(ExportError, match="cannot be run.*unknown operation"):
+        export_model(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_existing_artifact_needs_overwrite(model, tmp_path):

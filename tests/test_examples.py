@@ -1,0 +1,128 @@
+import dataclasses
+import importlib.util
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+import keras_twins
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+
+for package in ("sklearn", "PIL"):
+    pytest.importorskip(package)
+
+
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shallow(config):
+    """Returns the config with one block a stage, which compiles quickly."""
+    return dataclasses.replace(config, depths=(1, 1, 1, 1))
+
+
+def write_pictures(folder, count: int = 10) -> None:
+    """Two classes that differ in colour."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(("blue", "red")):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 80, (40, 48, 3)).astype("uint8")
+            pixels[..., 2 - 2 * channel] += 150
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def test_classify_image(tmp_path, capsys):
+    write_pictures(tmp_path, count=1)
+    picture = str(tmp_path / "red" / "0.png")
+    options = ["--weights", "none", "--size", "64", "--top", "3"]
+    named = load("classify_image").main([picture, *options])
+    (classes,) = named.values()
+    assert len(classes) == 3
+    assert classes[0][2] >= classes[1][2] >= classes[2][2] > 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == picture
+    assert printed[1].endswith(classes[0][1].replace("_", " "))
+
+
+def test_classify_image_takes_the_photographs(capsys):
+    example = load("classify_image")
+    pictures = example.load_pictures([], 64)
+    assert {k: v.shape for k, v in pictures.items()} == {
+        "china": (64, 64, 3),
+        "flower": (64, 64, 3),
+    }
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16"])
+def test_finetune_classifier(tmp_path, precision):
+    pytest.importorskip("tensorflow")
+    write_pictures(tmp_path / "colours")
+    example = load("finetune_classifier")
+    example.SMALL = shallow(example.SMALL)
+    accuracy = example.main(
+        ["--data", str(tmp_path / "colours"), "--out", str(tmp_path)]
+        + ["--model", "small", "--weights", "none", "--size", "32"]
+        + ["--head-epochs", "1", "--epochs", "6", "--batch", "8"]
+        + ["--precision", precision]
+    )
+    assert accuracy == 1
+    model = keras.saving.load_model(tmp_path / "finetuned.keras")
+    assert model.output_shape == (None, 2)
+    assert all(layer.trainable for layer in model.layers)
+    block = model.get_layer("stage3_block0")
+    assert block.dtype_policy.name == precision
+
+
+def test_finetune_classifier_freezes_the_body():
+    example = load("finetune_classifier")
+    options = example.parse(
+        ["--model", "small", "--weights", "none", "--size", "32"]
+    )
+    body, model = example.build(options, classes=3)
+    body.trainable = False
+    head = {weight.path for weight in model.trainable_weights}
+    assert {path.split("/")[0] for path in head} == {"predictions"}
+
+
+def test_finetune_classifier_writes_the_digits(tmp_path):
+    folder = load("finetune_classifier").write_digits(tmp_path / "digits")
+    assert {path.name for path in folder.iterdir()} == set("0123456789")
+    assert len(list(folder.rglob("*.png"))) > 1750
+
+
+def test_custom_twins(capsys):
+    example = load("custom_twins")
+    example.ABLATIONS = {k: shallow(v) for k, v in example.ABLATIONS.items()}
+    rows = example.main(
+        ["--epochs", "1", "--images", "64", "--only", "twins-svt", "no PEG"]
+    )
+    full, without = rows
+    # A 3x3 kernel and a bias for each channel of each stage.
+    assert full.parameters - without.parameters == 10 * (32 + 64 + 96 + 128)
+    assert full.macs > without.macs > 0
+    assert 0 <= full.accuracy <= 1
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("only local (LSA)", "attention_pattern", ("L",) * 4),
+        ("only global (GSA)", "attention_pattern", ("G",) * 4),
+        ("no PEG", "position_encoding", "none"),
+        ("average pooling", "reduction", "average_pool"),
+    ],
+)
+def test_ablations_are_what_they_are_called(name, field, value):
+    config = load("custom_twins").ABLATIONS[name]
+    assert getattr(config, field) == value
+    model = keras_twins.classifier(config, input_shape=(32, 32, 3), classes=10)
+    assert model.output_shape == (None, 10)

@@ -1,0 +1,90 @@
+"""The parity rows as a Markdown table, written into the README."""
+
+import pathlib
+from collections import defaultdict
+from collections.abc import Iterable
+
+from keras_twins import VARIANTS
+from keras_twins.weights.files import replace_file
+from weights_port.parity import MANIFESTS
+from weights_port.parity import ParityRow
+
+BEGIN = "<!-- parity:begin -->"
+END = "<!-- parity:end -->"
+_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def write_table(readme: pathlib.Path, rows: Iterable[ParityRow]) -> None:
+    """Replaces what stands between the markers of a Markdown file.
+
+    Args:
+        readme: The file.
+        rows: What was measured.
+
+    Raises:
+        ValueError: If the markers are missing, or nothing was measured.
+    """
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(
+            f"{readme} must hold the lines {BEGIN!r} and {END!r}, in this "
+            "order, where the table belongs. Received: a file without them."
+        )
+    table = format_table(rows)
+    with replace_file(readme) as temporary:
+        temporary.write_text(
+            f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8"
+        )
+
+
+def format_table(rows: Iterable[ParityRow]) -> str:
+    """Returns a table of the largest differences.
+
+    Args:
+        rows: What was measured.
+
+    Returns:
+        Markdown: a line for each variant and source, a column for each
+        backend; the largest relative difference of the logits, and of the
+        maps of the stages.
+
+    Raises:
+        ValueError: If there are no rows.
+    """
+    worst: dict[tuple[str, str, str, str], float] = defaultdict(float)
+    sizes = defaultdict(set)
+    for row in rows:
+        kind = "stages" if row.output.startswith("stage") else row.output
+        key = (row.variant, row.source, row.backend, kind)
+        worst[key] = max(worst[key], row.relative)
+        sizes[key[:2]].add(row.size)
+    if not worst:
+        raise ValueError(
+            "There are no parity rows. Expected a file that "
+            "`python -m weights_port parity` wrote."
+        )
+    backends = [name for name in _BACKENDS if any(name in k for k in worst)]
+    lines = [_line("variant", "source", "sizes", *map(_BACKENDS.get, backends))]
+    lines.append(_line("---", "---", "--:", *("--:" for _ in backends)))
+    for variant in VARIANTS:
+        for source in MANIFESTS:
+            cells = [
+                _cell(worst, (variant, source, name)) for name in backends
+            ]
+            if any(cells):
+                count = len(sizes[variant, source])
+                lines.append(_line(variant, source, count, *cells))
+    return "\n".join(lines)
+
+
+def _cell(worst: dict, key: tuple[str, str, str]) -> str:
+    logits, stages = worst.get((*key, "logits")), worst.get((*key, "stages"))
+    if logits is None or stages is None:
+        return ""
+    return f"{logits:.1e} / {stages:.1e}"
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
