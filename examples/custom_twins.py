@@ -5,8 +5,17 @@ ablations do: only local attention, only global attention, two local blocks
 for each global one, no position encoding, sub-sampling by average pooling.
 Each one is trained for a few epochs on scikit-learn's handwritten digits.
 
-Expected result: a table of parameters, multiply-accumulates and accuracy on
-held-out digits. {TIMING}
+Expected result: a table of parameters, multiply-accumulates (MMACs) and
+accuracy on 359 held-out digits. On two CPU cores with TensorFlow, one run
+took 4 minutes and gave (differences below 1 % are noise):
+
+                       parameters  MMACs accuracy
+    twins-svt             570,378  14.47    96.9%
+    only local (LSA)      553,802  14.60    95.5%
+    only global (GSA)     620,010  13.98    96.9%
+    LLG                   570,378  14.47    96.4%
+    no PEG                567,178  14.34    95.8%
+    average pooling       553,930  14.21    96.4%
 
 Command:
     python examples/custom_twins.py --epochs 10
@@ -103,7 +112,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     Returns:
         The options.
     """
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument(
         "--images", type=int, default=None, help="training images; all"

@@ -1,6 +1,7 @@
 """Twins vision transformers for Keras 3, on TensorFlow, JAX and PyTorch."""
 
 from keras_twins import layers
+from keras_twins import preprocessing
 from keras_twins.applications import TwinsPCPVTBase
 from keras_twins.applications import TwinsPCPVTLarge
 from keras_twins.applications import TwinsPCPVTSmall
@@ -14,9 +15,13 @@ from keras_twins.applications import reset_classifier
 from keras_twins.backbone import TwinsBackbone
 from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
+from keras_twins.flops import FlopCount
+from keras_twins.flops import count_flops
+from keras_twins.imagenet import decode_predictions
 from keras_twins.version import __version__
 
 __all__ = [
+    "FlopCount",
     "VARIANTS",
     "TwinsBackbone",
     "TwinsConfig",
@@ -28,8 +33,11 @@ __all__ = [
     "TwinsSVTSmall",
     "__version__",
     "classifier",
+    "count_flops",
+    "decode_predictions",
     "layers",
     "list_models",
     "preprocess_input",
+    "preprocessing",
     "reset_classifier",
 ]

@@ -358,7 +358,7 @@ class TwinsBackbone(keras.Model):
                 f"`indices` must hold indices of the {len(maps)} {of}. "
                 f"Received: indices={list(indices)}"
             )
-        return keras.Model(self.inputs, [maps[i] for i in indices])
+        return keras.Model(self.input, [maps[i] for i in indices])
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -99,7 +99,9 @@ def check_min_size(
     Raises:
         ValueError: If height or width is below `minimum`.
     """
-    if any(size is not None and size < minimum for size in (height, width)):
+    # JAX exports with symbolic sizes, which cannot be compared.
+    known = [size for size in (height, width) if isinstance(size, int)]
+    if any(size < minimum for size in known):
         raise ValueError(
             f"{owner} needs maps of at least {minimum}x{minimum} positions. "
             f"Received: height={height}, width={width}. Use larger images "
@@ -279,10 +281,14 @@ def gelu(x: Tensor) -> Tensor:
     """
     if keras.backend.backend() == "torch":
         return keras.activations.gelu(x, approximate=False)
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    # Half precisions have no room for the tail of 1 + erf.
+    wide = ops.cast(x, keras.backend.result_type(dtype, "float32"))
+    if keras.backend.backend() == "jax":
+        # JAX's erf exports as a composite that TensorFlow cannot read.
+        return ops.cast(keras.activations.gelu(wide, approximate=False), dtype)
     # Keras' own form becomes Erfc on TensorFlow, which ONNX converters do
     # not know and which no kernel fuses.
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    wide = ops.cast(x, keras.backend.result_type(dtype, "float32"))
     return ops.cast(0.5 * wide * (1.0 + ops.erf(wide * 2.0**-0.5)), dtype)
 
 

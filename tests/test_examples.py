@@ -126,3 +126,27 @@ def test_ablations_are_what_they_are_called(name, field, value):
     assert getattr(config, field) == value
     model = keras_twins.classifier(config, input_shape=(32, 32, 3), classes=10)
     assert model.output_shape == (None, 10)
+
+
+def test_port_weights(tmp_path):
+    example = load("port_weights")
+    model = keras_twins.TwinsSVTSmall(weights=None)
+    first = tmp_path / "first.weights.h5"
+    model.save_weights(first)
+    other = tmp_path / "other.safetensors"
+    assert example.main([str(first), str(other)]) < 1e-6
+    again = tmp_path / "again.weights.h5"
+    assert example.main([str(other), str(again)]) < 1e-6
+    model.load_weights(again)
+    loaded = keras_twins.TwinsSVTSmall(weights=first)
+    for one, two in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(two)
+        )
+
+
+def test_port_weights_refuses_other_formats(tmp_path):
+    with pytest.raises(ValueError, match=r"must end in.*target=.*\.onnx"):
+        load("port_weights").main(
+            [str(tmp_path / "weights.pth"), str(tmp_path / "x.onnx")]
+        )

@@ -59,9 +59,11 @@ def _is_checkpointed(model) -> bool:
 
 
 def test_gradient_checkpointing_draws_anew_each_step():
-    model = _model(True, **RANDOM)
-    x = tiny.images(4, 32, 32, 3)
-    outputs = [tiny.to_numpy(model(x, training=True)) for _ in range(2)]
+    block = keras_twins.layers.TwinsBlock(
+        "global", 2, dropout_rate=0.5, gradient_checkpointing=True
+    )
+    x = tiny.images(4, 4, 4, 8)
+    outputs = [tiny.to_numpy(block(x, training=True)) for _ in range(2)]
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
 
 
@@ -111,12 +113,10 @@ def test_policies(policy):
             assert layer.compute_dtype == expected.compute_dtype, layer.path
             assert layer.variable_dtype == expected.variable_dtype, layer.path
         x, y = tiny.images(4, 32, 32, 3), np.array([0, 1, 2, 0])
-        outputs = model(x)
-        dtype = keras.backend.standardize_dtype(outputs.dtype)
-        assert dtype == expected.compute_dtype
-        outputs = tiny.to_numpy(keras.ops.cast(outputs, "float32"))
+        outputs = model.predict_on_batch(x)
+        assert str(outputs.dtype) == expected.compute_dtype
         np.testing.assert_allclose(
-            outputs, tiny.to_numpy(_model()(x)), atol=0.1
+            outputs.astype("float32"), _model().predict_on_batch(x), atol=0.1
         )
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("sgd", loss=loss)

@@ -10,9 +10,10 @@ import h5py
 from keras_twins import TwinsConfig
 from keras_twins.config import NUM_STAGES
 from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.loading import load_weights_file
+from keras_twins.weights.mapping import export_state
 from weights_port.models import Parts
 from weights_port.models import build_model
-from weights_port.models import export_official
 from weights_port.official import OfficialState
 from weights_port.official import resolve_config
 from weights_port.recognise import Facts
@@ -57,14 +58,11 @@ def read_keras_file(
         architecture, dialect or "timm", "stage0_output_norm" in layers
     )
     model = build_model(config, parts)
-    try:
-        model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        raise CheckpointError(
-            f"The weight file {path} does not fit its architecture: {error}"
-        ) from error
+    load_weights_file(
+        model, config, path, include_top=parts.classes is not None
+    )
     return OfficialState(
-        state=export_official(model, config, parts),
+        state=export_state(model, config),
         config=config,
         variant=architecture if isinstance(architecture, str) else None,
         naming="official",
@@ -92,9 +90,7 @@ def _parts(layers: Mapping[str, Any]) -> Parts:
 
 def _observe(layers: Mapping[str, Any]) -> Facts:
     stages = [_observe_stage(layers, stage) for stage in range(NUM_STAGES)]
-    return {
-        fact: tuple(stage[fact] for stage in stages) for fact in stages[0]
-    }
+    return {fact: tuple(stage[fact] for stage in stages) for fact in stages[0]}
 
 
 def _observe_stage(layers: Mapping[str, Any], stage: int) -> dict[str, Any]:

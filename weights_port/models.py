@@ -9,7 +9,6 @@ import numpy as np
 import keras_twins
 from keras_twins import TwinsBackbone
 from keras_twins import TwinsConfig
-from keras_twins.weights.mapping import export_state
 from keras_twins.weights.mapping import load_state
 from weights_port.official import OfficialState
 
@@ -46,7 +45,9 @@ def build_model(config: TwinsConfig, parts: Parts) -> keras.Model:
     """
     shape = (None, None, parts.channels)
     if parts.classes is None:
-        return TwinsBackbone(config, shape, final_norm=parts.final_norm)
+        return TwinsBackbone(
+            config, shape, final_norm=parts.final_norm, dtype="float32"
+        )
     return keras_twins.classifier(
         config,
         weights=None,
@@ -54,6 +55,7 @@ def build_model(config: TwinsConfig, parts: Parts) -> keras.Model:
         classes=parts.classes,
         classifier_activation=None,
         include_preprocessing=False,
+        dtype="float32",
     )
 
 
@@ -84,19 +86,3 @@ def fill_model(
         state: Arrays by official name.
     """
     load_state(model, config, state, include_top="head.weight" in state)
-
-
-def export_official(
-    model: keras.Model, config: TwinsConfig, parts: Parts
-) -> dict[str, np.ndarray]:
-    """Returns the weights of a model under official names.
-
-    Args:
-        model: What `build_model` returned.
-        config: Its architecture.
-        parts: With which it was built.
-
-    Returns:
-        Arrays in torch's layout, by name.
-    """
-    return export_state(model, config, include_top=parts.classes is not None)

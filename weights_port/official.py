@@ -164,7 +164,7 @@ def examine(
         variant=variant,
         naming=naming,
         dialect=dialect,
-        classes=None if head is None else len(head),
+        classes=None if head is None or head.ndim == 0 else len(head),
         final_norm="norm.weight" in found,
         wrappers=wrappers,
         left_out=renaming.left_out,

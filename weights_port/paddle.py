@@ -59,8 +59,6 @@ def read_paddle(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             content = _ArrayUnpickler(file, encoding="latin1").load()
-        if not isinstance(content, dict):
-            raise ValueError("it holds no dictionary of tensors")
         return _resolve(content, {}, 0)
     except Exception as error:
         # A damaged pickle raises whatever comes.
@@ -185,10 +183,10 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def _resolve(
-    content: dict[Any, Any], done: dict[int, Any], depth: int
-) -> dict[str, Any]:
+def _resolve(content: Any, done: dict[int, Any], depth: int) -> dict[str, Any]:
     """Replaces records by arrays; each dictionary once, or it might explode."""
+    if not isinstance(content, dict):
+        raise ValueError("it holds no dictionary of tensors")
     if depth > _MAX_DEPTH:
         raise ValueError("its dictionaries are nested too deeply")
     if id(content) not in done:

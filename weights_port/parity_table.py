@@ -70,9 +70,7 @@ def format_table(rows: Iterable[ParityRow]) -> str:
     lines.append(_line("---", "---", "--:", *("--:" for _ in backends)))
     for variant in VARIANTS:
         for source in MANIFESTS:
-            cells = [
-                _cell(worst, (variant, source, name)) for name in backends
-            ]
+            cells = [_cell(worst, (variant, source, name)) for name in backends]
             if any(cells):
                 count = len(sizes[variant, source])
                 lines.append(_line(variant, source, count, *cells))

@@ -173,9 +173,7 @@ def observe(state: Mapping[str, np.ndarray]) -> Facts:
         Facts, each with one entry per stage, `None` if nothing is known.
     """
     stages = [_observe_stage(state, stage) for stage in range(NUM_STAGES)]
-    return {
-        fact: tuple(stage[fact] for stage in stages) for fact in stages[0]
-    }
+    return {fact: tuple(stage[fact] for stage in stages) for fact in stages[0]}
 
 
 def _observe_stage(

@@ -112,6 +112,8 @@ def _rename_tensor(
 ) -> dict[str, np.ndarray]:
     if not isinstance(values, np.ndarray):
         raise ValueError(f"not a tensor but a {type(values).__name__}")
+    if values.ndim == 0:
+        raise ValueError("a single number, not a tensor")
     for pattern, row in rows:
         match = pattern.fullmatch(name)
         if match is not None:

@@ -72,7 +72,10 @@ def _global_attention(
     width, ratio = config.embed_dims[stage], config.sr_ratios[stage]
     shapes = _layer(f"{root}.q", width, width)
     shapes |= _layer(f"{root}.kv", 2 * width, width)
-    if ratio > 1:
-        shapes |= _layer(f"{root}.sr", width, width, ratio, ratio)
-        shapes |= _layer(f"{root}.norm", width)
+    if ratio == 1:
+        return shapes
+    if config.reduction != "average_pool":
+        inputs = width if config.reduction == "conv" else 1
+        shapes |= _layer(f"{root}.sr", width, inputs, ratio, ratio)
+    shapes |= _layer(f"{root}.norm", width)
     return shapes

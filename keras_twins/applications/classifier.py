@@ -171,7 +171,7 @@ def reset_classifier(
         x = _pool("avg", dtype)(x)
     if classes:
         x = _head(classes, classifier_activation, dtype)(x)
-    return keras.Model(model.inputs, x, name=model.name)
+    return keras.Model(model.input, x, name=model.name)
 
 
 def _resolve(

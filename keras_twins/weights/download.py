@@ -5,20 +5,10 @@ does it appear in the cache; nothing here parses it.
 """
 
 import contextlib
-import hashlib
-import http.client
 import os
 import pathlib
-import sys
-import urllib.request
 import warnings
-from collections.abc import Iterator
-from typing import Any
 
-import keras
-
-from keras_twins.version import __version__
-from keras_twins.weights.digests import CHUNK
 from keras_twins.weights.digests import file_digest
 from keras_twins.weights.digests import find_fault
 from keras_twins.weights.digests import record_digest
@@ -26,13 +16,11 @@ from keras_twins.weights.errors import WeightsDownloadError
 from keras_twins.weights.files import replace_file
 from keras_twins.weights.registry import SOURCES
 from keras_twins.weights.registry import Source
+from keras_twins.weights.transfer import SourceFailedError
+from keras_twins.weights.transfer import transfer
 
 TIMEOUT = 30.0
 """Seconds without an answer after which a source counts as unreachable."""
-
-
-class _SourceFailedError(Exception):
-    """One source failed; the next may not."""
 
 
 def cache_folder() -> pathlib.Path:
@@ -68,9 +56,8 @@ def fetch_weights(
         Path of the file in the cache.
 
     Raises:
-        ValueError: If the variant is unknown.
-        WeightsDownloadError: If no source works, or the cache folder cannot
-            be written.
+        ValueError: If the variant is unknown. `fetch_first` says what else
+            can go wrong.
     """
     if variant not in SOURCES:
         raise ValueError(
@@ -112,7 +99,7 @@ def fetch_first(
     for source in sources:
         try:
             return _download(source, folder, timeout, progress)
-        except _SourceFailedError as error:
+        except SourceFailedError as error:
             failures.append(f"{source.resolve_url()}: {error}")
             if len(failures) < len(sources):
                 warnings.warn(
@@ -162,9 +149,9 @@ def _download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as temporary:
-            digest = _stream(source, temporary, timeout, progress)
+            digest = transfer(source, temporary, timeout, progress)
             if (fault := find_fault(source, path, digest)) is not None:
-                raise _SourceFailedError(fault)
+                raise SourceFailedError(fault)
             record_digest(source, path, digest)
     except OSError as error:
         raise WeightsDownloadError(
@@ -180,75 +167,3 @@ def _download(
             stacklevel=4,
         )
     return path
-
-
-def _stream(
-    source: Source, path: pathlib.Path, timeout: float, progress: bool
-) -> str:
-    """Writes the file and returns its sha256; checks its length."""
-    digest, received = hashlib.sha256(), 0
-    with _open(source.resolve_url(), timeout) as response, open(path, "xb") as f:
-        length = _content_length(response)
-        if source.size is not None and length not in (None, source.size):
-            raise _SourceFailedError(
-                f"expected {source.size} bytes, the server announces {length}"
-            )
-        expected = source.size or length
-        bar = _progress_bar(source, expected) if progress else None
-        while chunk := _read(response):
-            f.write(chunk)
-            digest.update(chunk)
-            received += len(chunk)
-            if expected is not None and received > expected:
-                break
-            if bar is not None:
-                bar.update(received, finalize=received == expected)
-        f.flush()
-        os.fsync(f.fileno())
-    if expected is not None and received != expected:
-        raise _SourceFailedError(
-            f"expected {expected} bytes, got {received}"
-            + (" or more" if received > expected else "; it broke off")
-        )
-    if not received:
-        raise _SourceFailedError("the file is empty")
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _network() -> Iterator[None]:
-    """Turns what a network can do into a reason to try the next source."""
-    try:
-        yield
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = str(error) or type(error).__name__
-        raise _SourceFailedError(reason) from error
-
-
-@contextlib.contextmanager
-def _open(url: str, timeout: float) -> Iterator[Any]:
-    agent = {"User-Agent": f"keras-twins/{__version__}"}
-    with _network():
-        if not url.startswith(("https://", "http://")):
-            raise ValueError("an address must start with https:// or http://")
-        request = urllib.request.Request(url, headers=agent)
-        response = urllib.request.urlopen(request, timeout=timeout)
-    with response:
-        yield response
-
-
-def _read(response: Any) -> bytes:
-    with _network():
-        return response.read(CHUNK)
-
-
-def _content_length(response: Any) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
-
-
-def _progress_bar(
-    source: Source, length: int | None
-) -> keras.utils.Progbar:
-    print(f"Downloading {source.resolve_url()}", file=sys.stderr)
-    return keras.utils.Progbar(length, interval=0.5)

@@ -21,7 +21,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         path: The file to create or to replace.
 
     Yields:
-        Path of the temporary file, which does not exist yet.
+        pathlib.Path: The temporary file, which does not exist yet.
     """
     path = pathlib.Path(path)
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"

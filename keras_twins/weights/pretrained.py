@@ -5,6 +5,8 @@ import os
 import keras
 
 from keras_twins.config import TwinsConfig
+from keras_twins.weights.download import fetch_weights
+from keras_twins.weights.loading import load_weights_file
 
 
 def load_pretrained(
@@ -25,11 +27,17 @@ def load_pretrained(
         weights: `"imagenet"` downloads (or takes from the cache) the
             published weights; a path reads a file; `None` does nothing.
         include_top: Whether the model has the classifier.
+
+    Raises:
+        ValueError: If there are no published weights of the architecture.
     """
     if weights is None:
         return
-    from keras_twins.weights.download import fetch_weights
-    from keras_twins.weights.loading import load_weights_file
-
-    path = fetch_weights(variant) if weights == "imagenet" else weights
-    load_weights_file(model, config, path, include_top=include_top)
+    if weights == "imagenet":
+        if variant is None:
+            raise ValueError(
+                "`weights='imagenet'` needs a published variant. Received a "
+                "config: pass the path of a weights file."
+            )
+        weights = fetch_weights(variant)
+    load_weights_file(model, config, weights, include_top=include_top)

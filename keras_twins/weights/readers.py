@@ -43,11 +43,21 @@ class SafetensorsState(Mapping[str, np.ndarray]):
 
         self._file = safetensors.safe_open(os.fspath(path), framework="np")
         self._names = frozenset(self._file.keys())
+        self._path = path
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise KeyError(name)
-        return np.asarray(self._file.get_tensor(name))
+        try:
+            return np.asarray(self._file.get_tensor(name))
+        except Exception as error:  # a dtype that numpy lacks, for example
+            raise CheckpointError(
+                f"The tensor {name!r} of the weight file {self._path} cannot "
+                f"be read: {error}. {_WAY_OUT}"
+            ) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._names))
@@ -79,7 +89,6 @@ def read_checkpoint(
             unknown kind, or holds objects that would have to be executed.
 
     Example:
-
     ```python
     state, _ = unwrap(read_checkpoint("twins_svt_small-42e5f78c.pth"))
     ```
@@ -99,12 +108,20 @@ def read_checkpoint(
     except Exception as error:
         # Readers of damaged bytes raise whatever comes: to the caller, all
         # of it means that the file cannot be used.
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CheckpointError(
-            f"The weight file {path} cannot be read: {reason}. {_WAY_OUT} A "
-            "training checkpoint that holds more than tensors can be reduced "
-            "to its state dict with torch, where its origin is trusted."
+            f"The weight file {path} cannot be read: {_reason(error)}. "
+            f"{_WAY_OUT} A training checkpoint that holds more than tensors "
+            "can be reduced to its state dict with torch, where its origin "
+            "is trusted."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns the line that says why, without torch's advice to trust."""
+    _, mark, detail = str(error).partition("WeightsUnpickler error: ")
+    lines = (detail if mark else str(error)).strip().split("\n")
+    reason = lines[0].split(" Please use")[0].rstrip(". ")
+    return reason or type(error).__name__
 
 
 def file_kind(path: str | os.PathLike[str]) -> FileKind:

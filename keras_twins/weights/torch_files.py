@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from keras_twins.weights.torch_pickle import Cursor
-from keras_twins.weights.torch_pickle import StorageRecord
-from keras_twins.weights.torch_pickle import TensorRecord
 from keras_twins.weights.torch_pickle import read_pickle
-from keras_twins.weights.torch_pickle import storage_dtype
-from keras_twins.weights.torch_pickle import view_storage
+from keras_twins.weights.torch_tensors import StorageRecord
+from keras_twins.weights.torch_tensors import TensorRecord
+from keras_twins.weights.torch_tensors import storage_dtype
+from keras_twins.weights.torch_tensors import view_storage
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -39,8 +39,8 @@ def read_torch_zip(path: pathlib.Path) -> dict[str, Any]:
 
     Raises:
         ValueError: If the file is damaged or holds anything but tensors,
-            containers, numbers and strings.
-        zipfile.BadZipFile: If the archive is damaged.
+            containers, numbers and strings. Other errors of `zipfile` mean
+            that the archive is damaged.
     """
     data = _map_file(path)
     with zipfile.ZipFile(path) as archive:

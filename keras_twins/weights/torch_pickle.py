@@ -12,24 +12,9 @@ from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
-import numpy as np
-
-
-class StorageRecord(NamedTuple):
-    """A run of numbers in the file: their dtype, its key, its length."""
-
-    dtype: str
-    key: str
-    numel: int
-
-
-class TensorRecord(NamedTuple):
-    """A view of a storage; sizes, strides and offset count numbers."""
-
-    storage: StorageRecord
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+from keras_twins.weights.torch_tensors import STORAGE_DTYPES
+from keras_twins.weights.torch_tensors import StorageRecord
+from keras_twins.weights.torch_tensors import TensorRecord
 
 
 class Global(NamedTuple):
@@ -37,19 +22,6 @@ class Global(NamedTuple):
 
     name: str
 
-
-STORAGE_DTYPES = {
-    "torch DoubleStorage": "float64",
-    "torch FloatStorage": "float32",
-    "torch HalfStorage": "float16",
-    "torch BFloat16Storage": "bfloat16",
-    "torch LongStorage": "int64",
-    "torch IntStorage": "int32",
-    "torch ShortStorage": "int16",
-    "torch CharStorage": "int8",
-    "torch ByteStorage": "uint8",
-    "torch BoolStorage": "bool",
-}
 
 _MAX_LINE = 1024
 _MARK = object()
@@ -102,7 +74,8 @@ def read_pickle(cursor: Cursor) -> Any:
         ValueError: If the pickle is damaged, or holds anything else.
     """
     machine = _Machine()
-    for opcode, argument, _ in pickletools.genops(cursor):
+    stream: Any = cursor  # genops needs no more of a file than a cursor has
+    for opcode, argument, _ in pickletools.genops(stream):
         step = _STEPS.get(opcode.name)
         if step is None:
             raise ValueError(f"the pickle opcode {opcode.name} is refused")
@@ -273,52 +246,3 @@ _STEPS: dict[str, _Step] = _constants() | {
 
 def _append(machine: _Machine, values: list[Any]) -> None:
     machine.top(list).extend(values)
-
-
-def view_storage(
-    record: TensorRecord, data: memoryview, *, little_endian: bool = True
-) -> np.ndarray:
-    """Returns a tensor as a view of its storage's bytes.
-
-    Args:
-        record: Which numbers of the storage, and their shape.
-        data: The bytes of the storage.
-        little_endian: Byte order of the numbers.
-
-    Returns:
-        Read-only array of shape `record.size`.
-
-    Raises:
-        ValueError: If the tensor reaches beyond its storage, or repeats it.
-    """
-    dtype = storage_dtype(record.storage.dtype)
-    numel = record.storage.numel
-    if numel * dtype.itemsize > len(data):
-        raise ValueError("a storage reaches beyond the end of the file")
-    numbers = np.frombuffer(data, dtype, numel)
-    if not little_endian:
-        numbers = numbers.byteswap()
-    count = 1
-    for side in record.size:
-        count *= side
-    if count == 0:
-        return np.empty(record.size, dtype)
-    pairs = zip(record.size, record.stride, strict=True)
-    last = record.offset + sum((side - 1) * step for side, step in pairs)
-    if last >= numel or count > numel:
-        raise ValueError("a tensor reaches beyond its storage")
-    return np.lib.stride_tricks.as_strided(
-        numbers[record.offset :],
-        record.size,
-        [step * dtype.itemsize for step in record.stride],
-        writeable=False,
-    )
-
-
-def storage_dtype(name: str) -> np.dtype:
-    """Returns the numpy dtype of a storage, little endian."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name).newbyteorder("<")

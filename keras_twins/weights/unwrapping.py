@@ -30,6 +30,9 @@ class RenamedState(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._state[self._names[name]]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
@@ -63,8 +66,12 @@ def unwrap(
             break
         found.append(wrapper)
         state = state[wrapper]
-    if isinstance(state, dict):
-        _check_tensors(state)
+    if isinstance(state, dict) and not _has_tensors(state):
+        raise CheckpointError(
+            "The weight file holds no tensors at its top level and none of "
+            f"the containers {WRAPPERS}. Found: {sorted(state)[:20]}. Pass a "
+            "file that holds a state dict."
+        )
     for prefix in _find_prefixes(state):
         found.append(prefix)
         state = _cut(state, prefix)
@@ -78,13 +85,8 @@ def _find_wrapper(state: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _check_tensors(state: Mapping[str, Any]) -> None:
-    if not any(isinstance(value, np.ndarray) for value in state.values()):
-        raise CheckpointError(
-            "The weight file holds no tensors at its top level and none of "
-            f"the containers {WRAPPERS}. Found: {sorted(state)[:20]}. Pass a "
-            "file that holds a state dict."
-        )
+def _has_tensors(state: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, np.ndarray) for value in state.values())
 
 
 def _find_prefixes(state: Mapping[str, Any]) -> Iterator[str]:

@@ -37,7 +37,9 @@ def disguise(state, naming: str) -> dict[str, np.ndarray]:
         for name in state:
             match = re.fullmatch(pattern, name)
             if match and _has_row(row.source, name, state):
-                officials = [o.format(**match.groupdict()) for o in row.official]
+                officials = [
+                    o.format(**match.groupdict()) for o in row.official
+                ]
                 values = np.concatenate([state[o] for o in officials])
                 if row.transform.__name__ == "transposed":
                     values = np.ascontiguousarray(values.T)

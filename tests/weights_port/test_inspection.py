@@ -72,7 +72,9 @@ def test_published_files_are_known_by_their_digest(tmp_path, monkeypatch):
     known = find_original("8fe5205b" + 56 * "0")
     assert known is not None
     assert (known.publisher, known.variant) == ("mmpretrain", "svt_small")
-    assert known.url.endswith("svt-small_3rdparty_8xb128_in1k_20220126-8fe5205b.pth")
+    assert known.url.endswith(
+        "svt-small_3rdparty_8xb128_in1k_20220126-8fe5205b.pth"
+    )
     assert find_original(64 * "0") is None
     write_safetensors(tmp_path / "a", official_state(tiny.SVT))
     monkeypatch.setattr(

@@ -1,7 +1,15 @@
+import keras
 import numpy as np
 import pytest
 
 from tests.weights_port.files import GOLDEN
+from tests.weights_port.files import manifest
+from weights_port import to_official
+from weights_port.golden import rule_image
+from weights_port.golden import rule_state
+from weights_port.models import Parts
+from weights_port.models import build_model
+from weights_port.models import fill_model
 from weights_port.parity import ParityRow
 from weights_port.parity import compare_output
 from weights_port.parity import measure_parity
@@ -66,6 +74,24 @@ def test_the_table_is_written_between_its_marks(tmp_path):
         assert readme.read_text() == text
     with pytest.raises(ValueError, match="no parity rows"):
         format_table([])
+
+
+def test_the_packed_attention_of_mmsegmentation_is_as_the_original():
+    probe = manifest("eps_probe_openmmlab")
+    name = "mmseg_backbone_pcpvt_small"
+    original = to_official(rule_state(probe["models"][name]))
+    backbone = build_model(original.config, Parts.of(original))
+    fill_model(backbone, original.config, original.state)
+    levels = list(backbone.pyramid_outputs.values())
+    model = keras.Model(backbone.input, levels)
+    case = next(c for c in probe["cases"] if c["model"] == name)
+    images = rule_image(case["seed"], case["input_shape"])
+    found = model.predict_on_batch(images)
+    with np.load(GOLDEN / probe["file"]) as arrays:
+        for values, output in zip(found, case["outputs"], strict=True):
+            expected = arrays[output["npz_key"]]
+            difference = compare_output(values, output, expected)
+            assert difference / output["std"] < 2e-5, output["name"]
 
 
 def test_a_real_model_is_as_the_original(backend):

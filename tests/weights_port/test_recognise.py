@@ -134,17 +134,19 @@ def test_all_faults_are_told_at_once():
     state["norm.bias"] = np.zeros(32, "int64")
     state["pos_embed"] = np.zeros(3, "float32")
     state["epoch"] = 3
+    state["scale"] = np.array(1.0, "float32")
     with pytest.raises(CheckpointError) as caught:
         to_official(state, architecture=tiny.SVT)
     message = str(caught.value)
     for part in (
-        "6 ways",
+        "7 ways",
         "blocks.2.1.mlp.fc1.bias: missing, expected the shape (48,)",
         "blocks.0.0.norm1.weight: expected the shape (8,), got (9,)",
         "head.bias: 1 numbers are not finite",
         "norm.bias: expected floating-point numbers, got int64",
         "pos_embed: an unknown name",
         "epoch: not a tensor but a int",
+        "scale: a single number, not a tensor",
     ):
         assert part in message
 

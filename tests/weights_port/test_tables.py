@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from keras_twins import VARIANTS
+from keras_twins.weights.mapping import export_state
 from keras_twins.weights.unwrapping import unwrap
+from tests import tiny
 from tests.weights_port.files import manifest
+from weights_port.models import Parts
+from weights_port.models import build_model
 from weights_port.recognise import match_variant
 from weights_port.recognise import observe
 from weights_port.recognise import recognise_naming
@@ -59,6 +63,23 @@ def test_every_tensor_of_a_real_model_is_used_once(name, model):
     assert used == len(expected)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"reduction": "depthwise_conv"},
+        {"reduction": "average_pool"},
+        {"position_encoding": "none", "output_norms": True},
+    ],
+)
+def test_expected_shapes_are_those_of_a_model(changes):
+    config = dataclasses.replace(tiny.SVT, **changes)
+    model = build_model(config, Parts(channels=1, classes=5))
+    state = export_state(model, config)
+    found = {name: values.shape for name, values in state.items()}
+    assert found == expected_shapes(config, channels=1, classes=5)
+
+
 def test_the_unused_classifier_of_dense_files_is_left_out():
     model = manifest("backbone_official_seg")["models"]["svt_small"]
     state = hollow((key, shape) for key, shape, _ in model["state_dict"])
@@ -92,9 +113,7 @@ def test_packed_rows_are_queries_then_keys_and_values():
     values = np.arange(12, dtype="float32").reshape(6, 2)
     name = "layers.0.1.attn.attn.in_proj_weight"
     state = rename({name: values}, "mmsegmentation").state
-    np.testing.assert_array_equal(
-        state["blocks.0.1.attn.q.weight"], values[:2]
-    )
+    np.testing.assert_array_equal(state["blocks.0.1.attn.q.weight"], values[:2])
     np.testing.assert_array_equal(
         state["blocks.0.1.attn.kv.weight"], values[2:]
     )

@@ -1,0 +1,257 @@
+"""From a state dict to a model and back, as a bijection that is checked."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twins.config import VARIANTS
+from keras_twins.config import TwinsConfig
+from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.files import replace_file
+from keras_twins.weights.naming import STEM
+from keras_twins.weights.naming import Pair
+from keras_twins.weights.naming import expected_pairs
+
+_SHOWN = 20
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+def load_state(
+    model: keras.Model,
+    config: TwinsConfig,
+    state: Mapping[str, Any],
+    *,
+    include_top: bool,
+) -> None:
+    """Fills every weight of a model from a state dict.
+
+    Every tensor is used once and every weight filled once; names, shapes and
+    values are checked before the first one is assigned. Without the top, the
+    tensors `head.*` may be left over, and `norm.*` if the model has no final
+    norm. A stem of other than 3 channels is adapted, see `adapt_stem`.
+
+    Args:
+        model: The model; layers before the network, from an `input_tensor`,
+            are left alone.
+        config: Its architecture.
+        state: Arrays by the names of the official code, in torch's layout;
+            read twice, one at a time.
+        include_top: Whether the model has the classifier.
+
+    Raises:
+        CheckpointError: If anything does not fit; it lists all that does not,
+            and the model is as it was.
+    """
+    variables = _own_variables(model)
+    pairs = expected_pairs(
+        config,
+        include_top=include_top,
+        final_norm="norm/gamma" in variables,
+    )
+    problems = [
+        *_name_problems(pairs, variables, state, include_top),
+        *_value_problems(pairs, variables, state),
+    ]
+    if problems:
+        raise CheckpointError(_report(problems, state, config))
+    for pair in pairs:
+        variable = variables[pair.path]
+        variable.assign(_converted(pair, state[pair.source], variable))
+
+
+def export_state(
+    model: keras.Model, config: TwinsConfig
+) -> dict[str, np.ndarray]:
+    """Returns the weights of a model as a state dict, undoing `load_state`.
+
+    Args:
+        model: The model.
+        config: Its architecture.
+
+    Returns:
+        Arrays in torch's layout, by the names of the official code and timm;
+        `float32`, or `float64` where the model is.
+
+    Raises:
+        CheckpointError: If the model has other weights than its config says.
+    """
+    variables = _own_variables(model)
+    pairs = expected_pairs(
+        config,
+        include_top="predictions/kernel" in variables,
+        final_norm="norm/gamma" in variables,
+    )
+    problems = list(_model_problems(pairs, variables))
+    if problems:
+        raise CheckpointError(_report(problems, {}, config))
+    state = {}
+    for pair in pairs:
+        array = keras.ops.convert_to_numpy(variables[pair.path])
+        array = pair.transform.to_torch(_widened(array))
+        state[pair.source] = np.ascontiguousarray(array)
+    return state
+
+
+def write_safetensors(
+    state: Mapping[str, np.ndarray], path: str | os.PathLike
+) -> None:
+    """Writes a state dict as a safetensors file; complete or not at all.
+
+    Args:
+        state: Arrays by name.
+        path: The file; an existing one is replaced.
+    """
+    import safetensors.numpy
+
+    arrays = {name: np.ascontiguousarray(a) for name, a in state.items()}
+    with replace_file(path) as temporary:
+        safetensors.numpy.save_file(arrays, os.fspath(temporary))
+
+
+def adapt_stem(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Returns a stem kernel for another number of image channels.
+
+    As timm does: for one channel, the sum over red, green and blue; else the
+    three are repeated and scaled by `3 / channels`, so that features keep
+    their size.
+
+    Args:
+        kernel: Kernel of shape `(filters, 3, height, width)`.
+        channels: Number of channels of the new images.
+
+    Returns:
+        Kernel of shape `(filters, channels, height, width)`.
+    """
+    if channels == kernel.shape[1]:
+        return kernel
+    if channels == 1:
+        return kernel.sum(axis=1, keepdims=True)
+    repeats = math.ceil(channels / 3)
+    repeated = np.tile(kernel, (1, repeats, 1, 1))[:, :channels]
+    return repeated * np.asarray(3 / channels, kernel.dtype)
+
+
+def _converted(pair: Pair, array: Any, variable: keras.Variable) -> np.ndarray:
+    """Returns a tensor of the checkpoint as the variable wants it."""
+    array = np.asarray(array)
+    if pair.source == STEM and array.ndim == 4 and array.shape[1] == 3:
+        array = adapt_stem(array, variable.shape[-2])
+    return _widened(pair.transform.to_keras(array))
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Returns half precisions as float32, which holds them exactly."""
+    return array if array.dtype == "float64" else array.astype("float32")
+
+
+def _own_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    own = re.compile(r"stage\d+_|norm/|predictions/")
+    return {v.path: v for v in model.weights if own.match(v.path)}
+
+
+def _name_problems(
+    pairs: list[Pair],
+    variables: Mapping[str, keras.Variable],
+    state: Mapping[str, Any],
+    include_top: bool,
+) -> Iterator[str]:
+    yield from _model_problems(pairs, variables)
+    wanted = {pair.source for pair in pairs}
+    spare = () if include_top else ("head.weight", "head.bias")
+    if "norm/gamma" not in variables:
+        spare += ("norm.weight", "norm.bias")
+    for source in sorted(wanted - set(state)):
+        yield f"{source}: missing in the file"
+    for source in sorted(set(state) - wanted - set(spare)):
+        if not source.endswith("num_batches_tracked"):
+            yield f"{source}: unknown, no weight of the model takes it"
+
+
+def _model_problems(
+    pairs: list[Pair], variables: Mapping[str, keras.Variable]
+) -> Iterator[str]:
+    paths = {pair.path for pair in pairs}
+    for path in sorted(paths - set(variables)):
+        yield f"{path}: the model lacks this weight, which its config has"
+    for path in sorted(set(variables) - paths):
+        yield f"{path}: the model has this weight, which its config lacks"
+
+
+def _value_problems(
+    pairs: list[Pair],
+    variables: Mapping[str, keras.Variable],
+    state: Mapping[str, Any],
+) -> Iterator[str]:
+    for pair in pairs:
+        if pair.source not in state or pair.path not in variables:
+            continue
+        array = state[pair.source]
+        if not isinstance(array, np.ndarray) or str(array.dtype) not in _FLOATS:
+            kind = getattr(array, "dtype", type(array).__name__)
+            yield f"{pair.source}: expected floating numbers, found {kind}"
+            continue
+        variable = variables[pair.path]
+        expected = tuple(variable.shape)
+        shape = pair.transform.keras_shape(array.shape)
+        if not _fits(pair, shape, expected):
+            yield (
+                f"{pair.source}: shape {array.shape}, that is {shape} in "
+                f"Keras, but {pair.path} has {expected}"
+            )
+        elif not np.isfinite(_converted(pair, array, variable)).all():
+            yield f"{pair.source}: holds values that are not finite"
+
+
+def _fits(
+    pair: Pair, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> bool:
+    if pair.source == STEM and len(shape) == 4 and shape[2] == 3:
+        shape = (*shape[:2], expected[2], shape[3])
+    return shape == expected
+
+
+def _report(
+    problems: list[str], state: Mapping[str, Any], config: TwinsConfig
+) -> str:
+    lines = problems[:_SHOWN]
+    if len(problems) > _SHOWN:
+        lines.append(f"... and {len(problems) - _SHOWN} more")
+    found = recognise_variant(state)
+    hint = "Pass the file of this architecture, in official or timm naming"
+    if found is not None and VARIANTS[found] != config:
+        hint = f"The file looks like {found}: build that variant"
+    elif any("predictions" in line or "head." in line for line in problems):
+        hint = (
+            "For another number of classes, load with the file's own number "
+            "and use `keras_twins.reset_classifier`, or `include_top=False`"
+        )
+    return (
+        f"The weights do not fit the model, {len(problems)} problem"
+        f"{'s' if len(problems) > 1 else ''}; nothing was assigned:\n  "
+        + "\n  ".join(lines)
+        + f"\n{hint}; `python -m weights_port` converts other namings."
+    )
+
+
+def recognise_variant(state: Mapping[str, Any]) -> str | None:
+    """Returns the published variant that a state dict belongs to.
+
+    Args:
+        state: Arrays by the names of the official code.
+
+    Returns:
+        A key of `keras_twins.VARIANTS`, or `None`.
+    """
+    body = {name for name in state if not name.startswith(("head.", "norm"))}
+    width = getattr(state.get(STEM), "shape", (None,))[0]
+    for variant, config in VARIANTS.items():
+        pairs = expected_pairs(config, include_top=False, final_norm=False)
+        if width == config.embed_dims[0] and body == {p.source for p in pairs}:
+            return variant
+    return None
