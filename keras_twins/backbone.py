@@ -71,7 +71,7 @@ def build_graph(
         options: Regularisation and memory options.
         dtype: Dtype policy of all layers.
 
-    Returns:
+    Call returns:
         A `TwinsGraph`.
 
     Raises:
@@ -114,9 +114,7 @@ def _stage_layers(
         layers.append(_block(config, stage, block, options, dtype))
         if block == 0 and config.position_encoding == "peg":
             layers.append(
-                PositionEncodingGenerator(
-                    dtype=dtype, name=f"stage{stage}_peg"
-                )
+                PositionEncodingGenerator(dtype=dtype, name=f"stage{stage}_peg")
             )
     if config.output_norms:
         layers.append(_norm(config, f"stage{stage}_output_norm", dtype))
@@ -216,7 +214,7 @@ class TwinsBackbone(keras.Model):
         inputs: Images of shape `(batch, height, width, channels)`,
             normalised, at least 32 pixels high and wide.
 
-    Returns:
+    Call returns:
         Map of shape `(batch, height / 32, width / 32, channels)`.
 
     Raises:

@@ -122,9 +122,9 @@ def pad_to_multiple(x_BHWC: Tensor, multiple: int) -> Tensor:
     """
     height, width = spatial_size(x_BHWC)
     bottom, right = -height % multiple, -width % multiple
-    if isinstance(bottom, int) and isinstance(right, int):
-        if bottom == 0 and right == 0:
-            return x_BHWC
+    static = isinstance(bottom, int) and isinstance(right, int)
+    if static and bottom == right == 0:
+        return x_BHWC
     return ops.pad(x_BHWC, [[0, 0], [0, bottom], [0, right], [0, 0]])
 
 
@@ -349,7 +349,5 @@ def _split_heads(
 ) -> Tensor:
     """Splits C into (N, D), then permutes (B, L, N, D) by `axes`."""
     _, length, channels = ops.shape(x_BLC)
-    x_BLND = ops.reshape(
-        x_BLC, (-1, length, num_heads, channels // num_heads)
-    )
+    x_BLND = ops.reshape(x_BLC, (-1, length, num_heads, channels // num_heads))
     return ops.transpose(x_BLND, axes)

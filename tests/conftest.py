@@ -8,7 +8,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # the comparison with the reference outputs apart, optimised as users have it.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true",
 )
 
 import keras

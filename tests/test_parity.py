@@ -60,9 +60,7 @@ def test_classifiers(source, variant):
 
 
 def _check_maps(model, case, arrays, tolerance=TOLERANCE["features"]):
-    maps = model.predict_on_batch(
-        rule_image(case["seed"], case["input_shape"])
-    )
+    maps = model.predict_on_batch(rule_image(case["seed"], case["input_shape"]))
     for found, output in zip(maps, case["outputs"], strict=True):
         difference = compare_output(found, output, arrays[output["npz_key"]])
         assert difference < tolerance * output["std"], (case, output["name"])
@@ -135,7 +133,10 @@ def test_official_names_are_those_of_timm():
     timm, _ = _manifest("cls_timm")
     for variant in VARIANTS:
         first, second = (
-            {(key, tuple(shape)) for key, shape, _ in m["models"][variant]["state_dict"]}
+            {
+                (key, tuple(shape))
+                for key, shape, _ in m["models"][variant]["state_dict"]
+            }
             for m in (official, timm)
         )
         assert first == second

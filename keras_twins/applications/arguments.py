@@ -52,11 +52,7 @@ def check_weights(
         raise ValueError(
             f"`classes` must be a positive integer. Received: {classes=}"
         )
-    if (
-        weights == "imagenet"
-        and include_top
-        and classes != IMAGENET_CLASSES
-    ):
+    if weights == "imagenet" and include_top and classes != IMAGENET_CLASSES:
         raise ValueError(
             'If using `weights="imagenet"` with `include_top=True`, '
             f"`classes` should be {IMAGENET_CLASSES}. Received "

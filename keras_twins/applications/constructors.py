@@ -128,9 +128,13 @@ def _constructor(
     return construct
 
 
-TwinsPCPVTSmall = _constructor("pcpvt_small", "TwinsPCPVTSmall", "Twins-PCPVT-S")
+TwinsPCPVTSmall = _constructor(
+    "pcpvt_small", "TwinsPCPVTSmall", "Twins-PCPVT-S"
+)
 TwinsPCPVTBase = _constructor("pcpvt_base", "TwinsPCPVTBase", "Twins-PCPVT-B")
-TwinsPCPVTLarge = _constructor("pcpvt_large", "TwinsPCPVTLarge", "Twins-PCPVT-L")
+TwinsPCPVTLarge = _constructor(
+    "pcpvt_large", "TwinsPCPVTLarge", "Twins-PCPVT-L"
+)
 TwinsSVTSmall = _constructor("svt_small", "TwinsSVTSmall", "Twins-SVT-S")
 TwinsSVTBase = _constructor("svt_base", "TwinsSVTBase", "Twins-SVT-B")
 TwinsSVTLarge = _constructor("svt_large", "TwinsSVTLarge", "Twins-SVT-L")

@@ -36,7 +36,7 @@ class LocallyGroupedAttention(keras.layers.Layer):
         inputs: Map of shape `(batch, height, width, channels)`.
         training: Whether dropout is active.
 
-    Returns:
+    Call returns:
         Map of the shape of `inputs`.
 
     Raises:
@@ -170,7 +170,7 @@ class GlobalSubsampledAttention(keras.layers.Layer):
             `sr_ratio` high and wide.
         training: Whether dropout is active.
 
-    Returns:
+    Call returns:
         Map of the shape of `inputs`.
 
     Raises:
@@ -276,9 +276,7 @@ class GlobalSubsampledAttention(keras.layers.Layer):
 
 def _flatten(x_BHWC: Tensor) -> Tensor:
     height, width = ops.spatial_size(x_BHWC)
-    return keras.ops.reshape(
-        x_BHWC, (-1, height * width, x_BHWC.shape[-1])
-    )
+    return keras.ops.reshape(x_BHWC, (-1, height * width, x_BHWC.shape[-1]))
 
 
 def _dense(

@@ -40,7 +40,7 @@ class TwinsBlock(keras.layers.Layer):
         inputs: Map of shape `(batch, height, width, channels)`.
         training: Whether dropout and drop path are active.
 
-    Returns:
+    Call returns:
         Map of the shape of `inputs`.
 
     Raises:
@@ -117,9 +117,7 @@ class TwinsBlock(keras.layers.Layer):
         )
 
     def _drop_path(self, name: str) -> DropPath:
-        return DropPath(
-            self.drop_path_rate, dtype=self.dtype_policy, name=name
-        )
+        return DropPath(self.drop_path_rate, dtype=self.dtype_policy, name=name)
 
     def _attention(self) -> keras.layers.Layer:
         shared = {

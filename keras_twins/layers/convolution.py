@@ -21,7 +21,7 @@ class PatchConvolution(keras.layers.Conv2D):
     Call arguments:
         inputs: Map of shape `(batch, height, width, channels)`.
 
-    Returns:
+    Call returns:
         Map of shape `(batch, height // p, width // p, filters)`, `p` being
         the kernel's side.
     """
@@ -40,7 +40,7 @@ class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
     Call arguments:
         inputs: Map of shape `(batch, height, width, channels)`.
 
-    Returns:
+    Call returns:
         Map of shape `(batch, height, width, channels)`.
     """
 
@@ -62,7 +62,7 @@ def patch_convolution(
         dtype: Dtype policy.
         name: Name of the layer.
 
-    Returns:
+    Call returns:
         The layer, not yet built.
     """
     return PatchConvolution(

@@ -25,7 +25,7 @@ class DropPath(keras.layers.Layer):
         inputs: Tensor of shape `(batch, ...)`.
         training: Whether to drop.
 
-    Returns:
+    Call returns:
         Tensor of the shape of `inputs`.
 
     Raises:
@@ -46,8 +46,7 @@ class DropPath(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(
-                "`rate` must be at least 0 and below 1. Received: "
-                f"rate={rate}"
+                f"`rate` must be at least 0 and below 1. Received: rate={rate}"
             )
         self.rate = rate
         self.seed = seed

@@ -22,7 +22,7 @@ class MLP(keras.layers.Layer):
         inputs: Tensor of shape `(..., channels)`.
         training: Whether dropout is active.
 
-    Returns:
+    Call returns:
         Tensor of the shape of `inputs`.
 
     Example:
@@ -33,9 +33,7 @@ class MLP(keras.layers.Layer):
     ```
     """
 
-    def __init__(
-        self, hidden_dim: int, dropout_rate: float = 0.0, **kwargs
-    ):
+    def __init__(self, hidden_dim: int, dropout_rate: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         if hidden_dim < 1:
             raise ValueError(

@@ -25,7 +25,7 @@ class PatchEmbedding(keras.layers.Layer):
     Call arguments:
         inputs: Map of shape `(batch, height, width, channels)`.
 
-    Returns:
+    Call returns:
         Map of shape `(batch, height / p, width / p, embed_dim)`, `p` being
         the patch size; rounded down for `"valid"`, up for `"corner"`.
 
@@ -89,9 +89,7 @@ class PatchEmbedding(keras.layers.Layer):
         if self.patch_padding == "corner":
             x = ops.pad_to_multiple(inputs, self.patch_size)
         else:
-            x = ops.require_min_size(
-                inputs, self.patch_size, "PatchEmbedding"
-            )
+            x = ops.require_min_size(inputs, self.patch_size, "PatchEmbedding")
         return self.norm(self.projection(x))
 
     def compute_output_shape(

@@ -20,7 +20,7 @@ class PositionEncodingGenerator(keras.layers.Layer):
     Call arguments:
         inputs: Map of shape `(batch, height, width, channels)`.
 
-    Returns:
+    Call returns:
         Map of the shape of `inputs`.
 
     Reference:

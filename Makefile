@@ -1,0 +1,70 @@
+# Everything is made in .venv; `make demo` and `make test` are all one needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BACKENDS := tensorflow jax torch
+
+# The oneDNN and XLA start-up messages hide what matters.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-slow lint format bench parity clean
+
+demo: $(VENV)/demo.stamp
+	KERAS_BACKEND=$${KERAS_BACKEND:-tensorflow} $(BIN)/keras-twins demo
+
+# The comparison with the reference outputs runs apart: optimised as users
+# have it, where the other tests ask JAX to compile fast.
+test: $(VENV)/dev.stamp
+	@for backend in $(BACKENDS); do \
+	  echo "== $$backend" && \
+	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "not slow" \
+	    --ignore tests/test_parity.py && \
+	  KERAS_BACKEND=$$backend XLA_FLAGS=--xla_backend_optimization_level=3 \
+	    $(BIN)/python -m pytest -m "not slow" tests/test_parity.py \
+	    || exit 1; \
+	done
+
+test-slow: $(VENV)/dev.stamp
+	@for backend in $(BACKENDS); do \
+	  echo "== $$backend" && \
+	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m slow || exit 1; \
+	done
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pydoclint --quiet keras_twins weights_port
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/keras-twins bench
+
+# Measures on every backend, then writes the table into the README.
+parity: $(VENV)/dev.stamp
+	@for backend in $(BACKENDS); do \
+	  KERAS_BACKEND=$$backend $(BIN)/python -m weights_port parity || exit 1; \
+	done
+	$(BIN)/python -m weights_port parity-table
+
+clean:
+	rm -rf $(VENV) build dist results *.egg-info .pytest_cache .ruff_cache \
+	  .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e ".[tensorflow,data,export,plot]"
+	touch $@
+
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt \
+	  -e ".[tensorflow,jax,torch,data,export,plot,dev]"
+	touch $@
