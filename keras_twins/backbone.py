@@ -71,7 +71,7 @@ def build_graph(
         options: Regularisation and memory options.
         dtype: Dtype policy of all layers.
 
-    Call returns:
+    Returns:
         A `TwinsGraph`.
 
     Raises:
@@ -338,7 +338,8 @@ class TwinsBackbone(keras.Model):
 
         Returns:
             A `keras.Model` that shares this model's layers; its output is a
-            list of maps of shape `(batch, height, width, channels)`.
+            list of maps of shape `(batch, height, width, channels)`, or the
+            map itself if there is one index.
 
         Raises:
             ValueError: If an index is out of range, or `of` is unknown.

@@ -15,6 +15,9 @@ from keras import ops
 Tensor = Any
 """A tensor of the running backend, or a `keras.KerasTensor`."""
 
+Shape = tuple[Any, ...]
+"""Sizes of a tensor's axes: an `int`, or `None` where it is unknown."""
+
 Size = Any
 """An `int` when it is known, else a scalar integer tensor."""
 

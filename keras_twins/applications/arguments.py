@@ -6,6 +6,7 @@ weights; and its stem can be adapted to any number of channels.
 """
 
 import os
+import pathlib
 import warnings
 
 import keras
@@ -34,8 +35,7 @@ def check_weights(
     Raises:
         ValueError: If the arguments do not fit.
     """
-    named = weights is None or weights == "imagenet"
-    if not named and not os.path.exists(os.fspath(weights)):
+    if weights not in (None, "imagenet") and not pathlib.Path(weights).exists():
         raise ValueError(
             "The `weights` argument should be either `None` (random "
             "initialization), `imagenet` (pre-training on ImageNet), or the "

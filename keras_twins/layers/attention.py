@@ -10,6 +10,7 @@ from keras_twins.config import WindowPadding
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.layers.initializers import ConvolutionNormal
 from keras_twins.layers.initializers import DenseNormal
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -83,7 +84,7 @@ class LocallyGroupedAttention(keras.layers.Layer):
             self, attention_dropout_rate, "attention_dropout"
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         channels = _require_heads(self, input_shape)
         self.qkv = _dense(self, 3 * channels, "qkv")
         self.projection = _dense(self, channels, "projection")
@@ -133,9 +134,7 @@ class LocallyGroupedAttention(keras.layers.Layer):
             mask_GL, keras.ops.cast(one_sided, mask_GL.dtype)
         )
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -217,10 +216,10 @@ class GlobalSubsampledAttention(keras.layers.Layer):
             self, attention_dropout_rate, "attention_dropout"
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         channels = _require_heads(self, input_shape)
         owner = f"GlobalSubsampledAttention(sr_ratio={self.sr_ratio})"
-        ops.check_min_size(*input_shape[1:3], self.sr_ratio, owner)
+        ops.check_min_size(input_shape[1], input_shape[2], self.sr_ratio, owner)
         self.q = _dense(self, channels, "q")
         self.kv = _dense(self, 2 * channels, "kv")
         self.projection = _dense(self, channels, "projection")
@@ -230,7 +229,7 @@ class GlobalSubsampledAttention(keras.layers.Layer):
         self.kv.build(input_shape)
         self.projection.build(input_shape)
 
-    def _build_reduction(self, input_shape: tuple[int | None, ...]) -> None:
+    def _build_reduction(self, input_shape: Shape) -> None:
         self.reduction = _reduction_layer(self, input_shape[-1])
         self.reduction_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon,
@@ -257,9 +256,7 @@ class GlobalSubsampledAttention(keras.layers.Layer):
         x_BHWC = keras.ops.reshape(x_BLC, keras.ops.shape(inputs))
         return self.dropout(self.projection(x_BHWC), training=training)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -327,9 +324,7 @@ def _reduction_layer(
     )
 
 
-def _require_heads(
-    owner: keras.layers.Layer, input_shape: tuple[int | None, ...]
-) -> int:
+def _require_heads(owner: keras.layers.Layer, input_shape: Shape) -> int:
     """Returns the channels of the input, if the heads divide them."""
     channels = input_shape[-1]
     if len(input_shape) != 4 or channels is None:

@@ -12,6 +12,7 @@ from keras_twins.layers.attention import LocallyGroupedAttention
 from keras_twins.layers.drop_path import DropPath
 from keras_twins.layers.mlp import MLP
 from keras_twins.layers.rematerialize import rematerialize
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -80,13 +81,13 @@ class TwinsBlock(keras.layers.Layer):
                 "`attention` must be 'local' or 'global'. Received: "
                 f"attention={attention!r}"
             )
-        self.attention_kind = attention
+        self.attention_kind: AttentionKind = attention
         self.num_heads = num_heads
         self.mlp_ratio = mlp_ratio
         self.window_size = window_size
-        self.window_padding = window_padding
+        self.window_padding: WindowPadding = window_padding
         self.sr_ratio = sr_ratio
-        self.reduction = reduction
+        self.reduction: Reduction = reduction
         self.epsilon = epsilon
         self.reduction_epsilon = reduction_epsilon
         self.drop_path_rate = drop_path_rate
@@ -94,7 +95,7 @@ class TwinsBlock(keras.layers.Layer):
         self.attention_dropout_rate = attention_dropout_rate
         self.gradient_checkpointing = gradient_checkpointing
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.norm1 = self._norm("norm1")
         self.attention = self._attention()
         self.norm2 = self._norm("norm2")
@@ -151,9 +152,7 @@ class TwinsBlock(keras.layers.Layer):
         branch = self.mlp(self.norm2(x), training=training)
         return x + self.drop_path2(branch, training=training)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

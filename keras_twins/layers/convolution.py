@@ -62,7 +62,7 @@ def patch_convolution(
         dtype: Dtype policy.
         name: Name of the layer.
 
-    Call returns:
+    Returns:
         The layer, not yet built.
     """
     return PatchConvolution(

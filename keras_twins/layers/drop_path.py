@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -67,9 +68,7 @@ class DropPath(keras.layers.Layer):
         scale = ops.cast(draw < keep, "float32") / keep
         return inputs * ops.cast(scale, inputs.dtype)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.layers.initializers import DenseNormal
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -46,7 +47,7 @@ class MLP(keras.layers.Layer):
             dropout_rate, dtype=self.dtype_policy, name="dropout"
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]
         self.fc1 = self._dense(self.hidden_dim, "fc1")
         self.fc2 = self._dense(channels, "fc2")
@@ -66,9 +67,7 @@ class MLP(keras.layers.Layer):
         x = self.dropout(x, training=training)
         return self.dropout(self.fc2(x), training=training)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

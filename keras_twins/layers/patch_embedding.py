@@ -7,6 +7,7 @@ import keras
 from keras_twins import ops
 from keras_twins.config import PatchPadding
 from keras_twins.layers.convolution import patch_convolution
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -69,12 +70,12 @@ class PatchEmbedding(keras.layers.Layer):
             epsilon=epsilon, dtype=self.dtype_policy, name="norm"
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self._check_size(input_shape)
         self.projection.build(input_shape)
         self.norm.build(self.compute_output_shape(input_shape))
 
-    def _check_size(self, shape: tuple[int | None, ...]) -> None:
+    def _check_size(self, shape: Shape) -> None:
         if len(shape) != 4:
             raise ValueError(
                 "PatchEmbedding needs maps of shape (batch, height, width, "
@@ -92,9 +93,7 @@ class PatchEmbedding(keras.layers.Layer):
             x = ops.require_min_size(inputs, self.patch_size, "PatchEmbedding")
         return self.norm(self.projection(x))
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_size(input_shape)
         extra = self.patch_size - 1 if self.patch_padding == "corner" else 0
         height, width = (

@@ -4,6 +4,7 @@ import keras
 
 from keras_twins.layers.convolution import DepthwiseConvolution
 from keras_twins.layers.initializers import ConvolutionNormal
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -35,7 +36,7 @@ class PositionEncodingGenerator(keras.layers.Layer):
     ```
     """
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.depthwise = DepthwiseConvolution(
             kernel_size=3,
             padding="same",
@@ -49,7 +50,5 @@ class PositionEncodingGenerator(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         return inputs + self.depthwise(inputs)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
