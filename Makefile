@@ -8,7 +8,7 @@ BACKENDS := tensorflow jax torch
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow lint format bench parity clean
+.PHONY: demo test test-slow test-network tables lint format bench parity clean
 
 demo: $(VENV)/demo.stamp
 	KERAS_BACKEND=$${KERAS_BACKEND:-tensorflow} $(BIN)/keras-twins demo
@@ -18,10 +18,10 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	@for backend in $(BACKENDS); do \
 	  echo "== $$backend" && \
-	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "not slow" \
+	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "not slow and not network" \
 	    --ignore tests/test_parity.py && \
 	  KERAS_BACKEND=$$backend XLA_FLAGS=--xla_backend_optimization_level=3 \
-	    $(BIN)/python -m pytest -m "not slow" tests/test_parity.py \
+	    $(BIN)/python -m pytest -m "not slow and not network" tests/test_parity.py \
 	    || exit 1; \
 	done
 
@@ -30,6 +30,10 @@ test-slow: $(VENV)/dev.stamp
 	  echo "== $$backend" && \
 	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m slow || exit 1; \
 	done
+
+# Downloads all six published files.
+test-network: $(VENV)/dev.stamp
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m network
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -41,6 +45,10 @@ lint: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The models and parity tables of the README.
+tables: parity
+	$(BIN)/python -m weights_port models-table
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/keras-twins bench

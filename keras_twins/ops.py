@@ -228,18 +228,18 @@ def convolve_patches(
     return x if bias is None else ops.add(x, bias)
 
 
-def convolve_depthwise(
+def add_depthwise(
     x_BHWC: Tensor,
     kernel: Tensor,
-    bias: Tensor | None,
+    bias: Tensor,
     method: Literal["auto", "convolution", "shifts"] = "auto",
 ) -> Tensor:
-    """Convolves each channel with its own kernel, size kept, zero padded.
+    """Adds a depthwise convolution of a map, size kept, to the map.
 
     Args:
         x_BHWC: Map of shape `(batch, height, width, channels)`.
         kernel: Kernel of shape `(k, k, channels, 1)`, `k` odd.
-        bias: Bias of shape `(channels,)`, or `None`.
+        bias: Bias of shape `(channels,)`.
         method: `"convolution"`, or `"shifts"`: the sum of `k * k` shifted
             and scaled maps. `"auto"` takes what is fast on the backend:
             shifts on JAX and PyTorch, whose depthwise convolutions are slow
@@ -252,12 +252,14 @@ def convolve_depthwise(
         tensorflow = keras.backend.backend() == "tensorflow"
         method = "convolution" if tensorflow else "shifts"
     if method == "shifts":
-        x = _sum_of_shifts(x_BHWC, kernel)
+        convolved = _sum_of_shifts(x_BHWC, kernel)
     else:
-        x = ops.depthwise_conv(
+        convolved = ops.depthwise_conv(
             x_BHWC, kernel, padding="same", data_format="channels_last"
         )
-    return x if bias is None else ops.add(x, bias)
+    # In this order: TensorFlow 2.21 takes convolution + bias + map for one
+    # operation that it does not have, and then optimises nothing at all.
+    return ops.add(ops.add(x_BHWC, bias), convolved)
 
 
 def _sum_of_shifts(x_BHWC: Tensor, kernel: Tensor) -> Tensor:

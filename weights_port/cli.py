@@ -15,7 +15,9 @@ from weights_port.parity import MANIFESTS
 from weights_port.parity import measure_parity
 from weights_port.parity import merge_rows
 from weights_port.parity import read_rows
-from weights_port.parity_table import write_table
+from weights_port.parity_table import format_table
+from weights_port.readme import models_table
+from weights_port.readme import write_section
 from weights_port.tables import TABLES
 from weights_port.verify import verify
 
@@ -95,7 +97,14 @@ def _parity(arguments: argparse.Namespace) -> int:
 
 
 def _parity_table(arguments: argparse.Namespace) -> int:
-    write_table(arguments.readme, read_rows(arguments.rows))
+    table = format_table(read_rows(arguments.rows))
+    write_section(arguments.readme, "parity", table)
+    print(f"{arguments.readme}: table written")
+    return 0
+
+
+def _models_table(arguments: argparse.Namespace) -> int:
+    write_section(arguments.readme, "models", models_table())
     print(f"{arguments.readme}: table written")
     return 0
 
@@ -183,3 +192,6 @@ def _add_parity(commands: argparse._SubParsersAction) -> None:
         "--readme", type=pathlib.Path, default=pathlib.Path("README.md")
     )
     sub.set_defaults(run=_parity_table)
+    sub = commands.add_parser("models-table", help="write it into the README")
+    sub.add_argument("--readme", type=pathlib.Path, default="README.md")
+    sub.set_defaults(run=_models_table)

@@ -1,42 +1,13 @@
-"""The parity rows as a Markdown table, written into the README."""
+"""The parity rows as a Markdown table."""
 
-import pathlib
 from collections import defaultdict
 from collections.abc import Iterable
 
 from keras_twins import VARIANTS
-from keras_twins.weights.files import replace_file
 from weights_port.parity import MANIFESTS
 from weights_port.parity import ParityRow
 
-BEGIN = "<!-- parity:begin -->"
-END = "<!-- parity:end -->"
 _BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-
-
-def write_table(readme: pathlib.Path, rows: Iterable[ParityRow]) -> None:
-    """Replaces what stands between the markers of a Markdown file.
-
-    Args:
-        readme: The file.
-        rows: What was measured.
-
-    Raises:
-        ValueError: If the markers are missing, or nothing was measured.
-    """
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(
-            f"{readme} must hold the lines {BEGIN!r} and {END!r}, in this "
-            "order, where the table belongs. Received: a file without them."
-        )
-    table = format_table(rows)
-    with replace_file(readme) as temporary:
-        temporary.write_text(
-            f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8"
-        )
 
 
 def format_table(rows: Iterable[ParityRow]) -> str:

@@ -31,8 +31,8 @@ class PatchConvolution(keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
-    """Depthwise convolution by the path that is fast on the backend.
+class ResidualDepthwiseConvolution(keras.layers.DepthwiseConv2D):
+    """A map plus its depthwise convolution, as is fast on the backend.
 
     Takes the arguments of `keras.layers.DepthwiseConv2D`; the stride is 1,
     the padding `"same"`, the kernel square and odd.
@@ -45,7 +45,7 @@ class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.convolve_depthwise(inputs, self.kernel, self.bias)
+        return ops.add_depthwise(inputs, self.kernel, self.bias)
 
 
 def patch_convolution(

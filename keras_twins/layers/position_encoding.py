@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_twins.layers.convolution import DepthwiseConvolution
+from keras_twins.layers.convolution import ResidualDepthwiseConvolution
 from keras_twins.layers.initializers import ConvolutionNormal
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
@@ -37,7 +37,7 @@ class PositionEncodingGenerator(keras.layers.Layer):
     """
 
     def build(self, input_shape: Shape) -> None:
-        self.depthwise = DepthwiseConvolution(
+        self.depthwise = ResidualDepthwiseConvolution(
             kernel_size=3,
             padding="same",
             data_format="channels_last",
@@ -48,7 +48,7 @@ class PositionEncodingGenerator(keras.layers.Layer):
         self.depthwise.build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return inputs + self.depthwise(inputs)
+        return self.depthwise(inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -76,10 +76,8 @@ def test_serialisation_keeps_the_weights(variant):
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
-# The seventh, an elephant in the top 3 of pretrained weights, needs a
-# download; this is its path with weights of a local server, in
-# tests/weights/test_pretrained.py.
-
+# The seventh, an elephant in the top 3 of the pretrained models, needs the
+# published weights: tests/weights/test_pretrained.py.
 
 PARAMETERS = {
     "pcpvt_small": 24_106_216,

@@ -10,8 +10,6 @@ from tests.weights_port.files import write_torch
 from weights_port.cli import main
 from weights_port.parity import ParityRow
 from weights_port.parity import merge_rows
-from weights_port.parity_table import BEGIN
-from weights_port.parity_table import END
 
 
 def test_a_real_variant_from_convert_to_export(tmp_path, capsys):
@@ -73,7 +71,7 @@ def test_parity_table_reads_rows(tmp_path, capsys):
     rows, readme = tmp_path / "rows.json", tmp_path / "README.md"
     row = ParityRow("jax", "timm", "svt_base", "224x224", "logits", 1e-6, 1e-6)
     merge_rows(rows, [row, row._replace(output="stage1")])
-    readme.write_text(f"{BEGIN}\n{END}\n")
+    readme.write_text("<!-- parity:begin -->\n<!-- parity:end -->\n")
     command = ["parity-table", "--rows", str(rows), "--readme", str(readme)]
     assert main(command) == 0
     assert "| svt_base | timm |" in readme.read_text()

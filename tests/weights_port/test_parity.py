@@ -15,10 +15,10 @@ from weights_port.parity import compare_output
 from weights_port.parity import measure_parity
 from weights_port.parity import merge_rows
 from weights_port.parity import read_rows
-from weights_port.parity_table import BEGIN
-from weights_port.parity_table import END
 from weights_port.parity_table import format_table
-from weights_port.parity_table import write_table
+from weights_port.readme import write_section
+
+BEGIN, END = "<!-- parity:begin -->", "<!-- parity:end -->"
 
 ROW = ParityRow("jax", "timm", "svt_small", "224x224", "logits", 2e-6, 3e-6)
 STAGE = ROW._replace(output="stage2", relative=4e-6)
@@ -63,14 +63,14 @@ def test_the_table_is_written_between_its_marks(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nend\n")
     for _ in range(2):
-        write_table(readme, [ROW, STAGE])
+        write_section(readme, "parity", format_table([ROW, STAGE]))
     table = format_table([ROW, STAGE])
     expected = f"# Title\n\n{BEGIN}\n{table}\n{END}\n\nend\n"
     assert readme.read_text() == expected
     for text in ("# Title\n", f"{END}\n{BEGIN}\n"):
         readme.write_text(text)
         with pytest.raises(ValueError, match="must hold the lines"):
-            write_table(readme, [ROW, STAGE])
+            write_section(readme, "parity", format_table([ROW, STAGE]))
         assert readme.read_text() == text
     with pytest.raises(ValueError, match="no parity rows"):
         format_table([])

@@ -1,0 +1,196 @@
+"""The command line of `keras-twins`: what it takes, and how it ends."""
+
+import argparse
+import pathlib
+import sys
+import warnings
+from collections.abc import Sequence
+
+from safetensors import SafetensorError
+
+from keras_twins.cli import files
+from keras_twins.cli import models
+from keras_twins.cli import runs
+from keras_twins.config import VARIANTS
+from keras_twins.preprocessing import CROP_FRACTIONS
+from keras_twins.version import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Wrong usage ends the process with exit code 2, as `argparse` does.
+
+    Args:
+        argv: Arguments; by default, those of the process.
+
+    Returns:
+        Exit code: 0 if all is well, 1 after an error, which is one line on
+        the standard error stream.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return arguments.run(arguments)
+    # The library has an error of its own where a file cannot be written.
+    except (ValueError, OSError, ImportError, SafetensorError) as error:
+        print(f"keras-twins: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_: object, **__: object
+) -> None:
+    text = _one_line(message)
+    print(f"keras-twins: {category.__name__}: {text}", file=sys.stderr)
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-twins",
+        description="Twins vision transformers for Keras 3. The backend is "
+        "that of the environment variable KERAS_BACKEND.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_list(commands)
+    _add_summary(commands)
+    _add_classify(commands)
+    _add_convert(commands)
+    _add_demo(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_list(commands: argparse._SubParsersAction) -> None:
+    sub = commands.add_parser("list", help="the published variants")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.set_defaults(run=models.print_list)
+
+
+def _add_summary(commands: argparse._SubParsersAction) -> None:
+    sub = commands.add_parser(
+        "summary", help="layers, parameters and FLOPs of a variant"
+    )
+    sub.add_argument("variant", type=variant, help="such as svt_base")
+    _add_size(sub)
+    sub.add_argument("--by-layer", action="store_true", help="a line for each")
+    sub.set_defaults(run=models.print_summary)
+
+
+def _add_classify(commands: argparse._SubParsersAction) -> None:
+    sub = commands.add_parser("classify", help="name what is in images")
+    sub.add_argument("images", nargs="+", metavar="IMAGE")
+    sub.add_argument("--model", type=variant, default="svt_small")
+    sub.add_argument(
+        "--weights",
+        default="imagenet",
+        help="imagenet (downloaded once), or the path of a weights file",
+    )
+    sub.add_argument("--top", type=positive, default=5, help="how many names")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument(
+        "--crop",
+        choices=sorted(CROP_FRACTIONS, reverse=True),
+        default="timm",
+        help="whose resize and centre crop",
+    )
+    _add_size(sub)
+    sub.set_defaults(run=files.classify)
+
+
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    sub = commands.add_parser(
+        "convert",
+        help="weights from one kind of file to another",
+        epilog="Files of other code bases (OpenMMLab, PaddleClas) are "
+        "converted by `python -m weights_port convert`.",
+    )
+    sub.add_argument(
+        "source",
+        type=pathlib.Path,
+        help=".pth or .safetensors with the names of timm or of the official "
+        "code, or .weights.h5 of this package",
+    )
+    sub.add_argument(
+        "target", type=pathlib.Path, help=".weights.h5 or .safetensors"
+    )
+    sub.add_argument("--model", type=variant, required=True)
+    sub.add_argument("--no-top", action="store_true", help="leave out the head")
+    sub.add_argument(
+        "--classes", type=positive, default=1000, help="of the file's head"
+    )
+    sub.set_defaults(run=files.convert)
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    sub = commands.add_parser(
+        "demo", help="train, evaluate, save, export and predict"
+    )
+    folder = pathlib.Path("results") / "demo"
+    sub.add_argument("--out", type=pathlib.Path, default=folder)
+    sub.set_defaults(run=runs.demo)
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    sub = commands.add_parser(
+        "bench", help="measure import, building and loading"
+    )
+    sub.add_argument("--repeats", type=positive, default=5)
+    sub.add_argument(
+        "--backends", nargs="+", help="by default, all that are installed"
+    )
+    path = pathlib.Path("results") / "bench.json"
+    sub.add_argument("--out", type=pathlib.Path, default=path)
+    sub.set_defaults(run=runs.bench)
+
+
+def _add_size(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--size", type=positive, default=224, help="side in pixels"
+    )
+
+
+def variant(text: str) -> str:
+    """Returns the key of a published variant.
+
+    Args:
+        text: The key itself, or the name of the constructor.
+
+    Returns:
+        A key of `keras_twins.VARIANTS`.
+
+    Raises:
+        argparse.ArgumentTypeError: If there is no such variant.
+    """
+    name = models.variants_by_constructor().get(text, text)
+    if name not in VARIANTS:
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(VARIANTS)}, or the name of a "
+            f"constructor such as TwinsSVTBase. Received: {text}"
+        )
+    return name
+
+
+def positive(text: str) -> int:
+    """Returns a number of at least 1.
+
+    Args:
+        text: The number in decimal digits.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is no such number.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected an integer of at least 1. Received: {text}"
+        )
+    return int(text)
