@@ -46,12 +46,13 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The models and parity tables of the README.
+# The models and parity tables of the README; `make bench` writes the third.
 tables: parity
 	$(BIN)/python -m weights_port models-table
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/keras-twins bench
+	$(BIN)/python -m weights_port bench-table
 
 # Measures on every backend, then writes the table into the README.
 parity: $(VENV)/dev.stamp

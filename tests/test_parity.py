@@ -50,7 +50,7 @@ def test_there_are_references_for_all_variants():
     assert "mmpretrain" in sources["svt_small"] + sources["pcpvt_small"]
 
 
-@pytest.mark.parametrize("source, variant", _references())
+@pytest.mark.parametrize("source, variant", list(_references()))
 def test_classifiers(source, variant):
     rows = list(measure_parity(GOLDEN, [source], [variant]))
     assert {"logits", "stage1", "stage3"} <= {row.output for row in rows}

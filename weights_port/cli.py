@@ -103,6 +103,13 @@ def _parity_table(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _bench_table(arguments: argparse.Namespace) -> int:
+    report = json.loads(arguments.report.read_text(encoding="utf-8"))
+    write_section(arguments.readme, "bench", report["markdown"])
+    print(f"{arguments.readme}: table written")
+    return 0
+
+
 def _models_table(arguments: argparse.Namespace) -> int:
     write_section(arguments.readme, "models", models_table())
     print(f"{arguments.readme}: table written")
@@ -183,15 +190,23 @@ def _add_parity(commands: argparse._SubParsersAction) -> None:
         "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS)
     )
     sub.set_defaults(run=_parity)
+    _add_tables(commands, rows)
 
-    sub = commands.add_parser(
-        "parity-table", help="write the parity table into the README"
-    )
+
+def _add_tables(
+    commands: argparse._SubParsersAction, rows: pathlib.Path
+) -> None:
+    """Adds the commands that write the README's tables."""
+    bench = pathlib.Path("results") / "bench.json"
+    sub = commands.add_parser("parity-table", help="write it into the README")
     sub.add_argument("--rows", type=pathlib.Path, default=rows)
-    sub.add_argument(
-        "--readme", type=pathlib.Path, default=pathlib.Path("README.md")
-    )
     sub.set_defaults(run=_parity_table)
+    sub = commands.add_parser("bench-table", help="write it into the README")
+    sub.add_argument("--report", type=pathlib.Path, default=bench)
+    sub.set_defaults(run=_bench_table)
     sub = commands.add_parser("models-table", help="write it into the README")
-    sub.add_argument("--readme", type=pathlib.Path, default="README.md")
     sub.set_defaults(run=_models_table)
+    for name in ("parity-table", "bench-table", "models-table"):
+        commands.choices[name].add_argument(
+            "--readme", type=pathlib.Path, default=pathlib.Path("README.md")
+        )

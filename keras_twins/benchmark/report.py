@@ -89,7 +89,8 @@ class BenchmarkReport:
         """
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
+            content = {**self.to_dict(), "markdown": self.table()}
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _cells(row: Measurement) -> tuple[str, ...]:

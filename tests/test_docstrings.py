@@ -1,0 +1,63 @@
+"""Every example in a public docstring runs."""
+
+import dataclasses
+import inspect
+import re
+import textwrap
+import types
+
+import keras
+import numpy
+import pytest
+
+import keras_twins
+import keras_twins.data
+import keras_twins.weights
+from tests.tiny import images
+
+# The six constructors share one docstring: one of them is enough. What reads
+# files that an example cannot have is shown in the tests of weights.
+SKIPPED = set(keras_twins.list_models()) - {"TwinsSVTSmall"}
+SKIPPED |= {"read_checkpoint", "data"}
+
+
+def _public():
+    for module in (keras_twins, keras_twins.layers, keras_twins.weights):
+        for name in module.__all__:
+            item = getattr(module, name)
+            if name not in SKIPPED and not isinstance(item, types.ModuleType):
+                yield name, item
+    for name, item in inspect.getmembers(keras_twins.TwinsBackbone):
+        if name in ("from_variant", "feature_model"):
+            yield f"TwinsBackbone.{name}", item
+    for name in ("normalize", "normalization_layer"):
+        yield name, getattr(keras_twins.preprocessing, name)
+
+
+def _examples():
+    for name, item in _public():
+        text = textwrap.dedent(item.__doc__ or "")
+        for index, code in enumerate(
+            re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        ):
+            yield pytest.param(textwrap.dedent(code), id=f"{name}-{index}")
+
+
+@pytest.mark.parametrize("code", list(_examples()))
+def test_example(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(
+        compile(code, "example", "exec"),
+        {
+            "dataclasses": dataclasses,
+            "expected_pairs": keras_twins.weights.expected_pairs,
+            "images": images(1, 224, 224, 3),
+            "keras": keras,
+            "keras_twins": keras_twins,
+            "numpy": numpy,
+        },
+    )
+
+
+def test_there_are_examples():
+    assert len(list(_examples())) >= 15
