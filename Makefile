@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LINT := $(VENV)/lint/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BACKENDS := tensorflow jax torch
 
@@ -35,16 +36,16 @@ test-slow: $(VENV)/dev.stamp
 test-network: $(VENV)/dev.stamp
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m network
 
-lint: $(VENV)/dev.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pydoclint --quiet keras_twins weights_port
-	$(BIN)/pyright
-	$(BIN)/lint-imports --no-cache
+lint: $(VENV)/lint.stamp
+	$(LINT)/ruff check .
+	$(LINT)/ruff format --check .
+	$(LINT)/pydoclint --quiet keras_twins weights_port
+	$(LINT)/pyright
+	$(LINT)/lint-imports --no-cache
 
-format: $(VENV)/dev.stamp
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+format: $(VENV)/lint.stamp
+	$(LINT)/ruff check --fix .
+	$(LINT)/ruff format .
 
 # The models and parity tables of the README; `make bench` writes the third.
 tables: parity
@@ -76,4 +77,10 @@ $(VENV)/demo.stamp: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt \
 	  -e ".[tensorflow,jax,torch,data,export,plot,dev]"
+	touch $@
+
+$(VENV)/lint.stamp: $(BIN)/python pyproject.toml
+	$(BIN)/python -m venv $(VENV)/lint
+	$(LINT)/python -m pip --disable-pip-version-check --quiet install \
+	  -e ".[lint]"
 	touch $@

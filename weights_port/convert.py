@@ -10,7 +10,7 @@ import numpy as np
 from keras_twins import TwinsConfig
 from keras_twins.weights.digests import file_digest
 from keras_twins.weights.errors import CheckpointError
-from keras_twins.weights.files import replace_file
+from keras_twins.weights.files import write_keras_weights
 from keras_twins.weights.mapping import write_safetensors
 from weights_port.checkpoints import read_official
 from weights_port.models import Parts
@@ -235,11 +235,4 @@ def _load(official: OfficialState, progress: bool) -> OfficialState:
 def _write_keras(official: OfficialState, out: pathlib.Path) -> None:
     model = build_model(official.config, Parts.of(official))
     fill_model(model, official.config, official.state)
-    with replace_file(out) as temporary:
-        # Keras insists on its suffix.
-        named = temporary.with_name(temporary.name + KERAS_SUFFIX)
-        try:
-            model.save_weights(named)
-            os.replace(named, temporary)
-        finally:
-            named.unlink(missing_ok=True)
+    write_keras_weights(model, out)

@@ -3,10 +3,8 @@
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -69,6 +67,7 @@ def convert(arguments: argparse.Namespace) -> int:
             source does not fit the model.
     """
     from keras_twins.applications import classifier
+    from keras_twins.weights.files import write_keras_weights
 
     target = arguments.target
     if not target.name.endswith((_KERAS, _SAFETENSORS)):
@@ -84,7 +83,7 @@ def convert(arguments: argparse.Namespace) -> int:
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.name.endswith(_KERAS):
-        _write_keras(model, target)
+        write_keras_weights(model, target)
     else:
         _write_safetensors(model, arguments.model, target)
     print(
@@ -107,16 +106,6 @@ def _as_json(
         }
         for image, classes in zip(images, named, strict=True)
     ]
-
-
-def _write_keras(model: "keras.Model", target: pathlib.Path) -> None:
-    # Keras insists on its suffix, which `replace_file` does not keep.
-    with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f"{target.name}."
-    ) as folder:
-        draft = pathlib.Path(folder) / target.name
-        model.save_weights(draft)
-        os.replace(draft, target)
 
 
 def _write_safetensors(

@@ -6,8 +6,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from safetensors import SafetensorError
-
 from keras_twins.cli import files
 from keras_twins.cli import models
 from keras_twins.cli import runs
@@ -34,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             return arguments.run(arguments)
     # The library has an error of its own where a file cannot be written.
-    except (ValueError, OSError, ImportError, SafetensorError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"keras-twins: {_one_line(error)}", file=sys.stderr)
         return 1
 

@@ -4,7 +4,10 @@ import contextlib
 import os
 import pathlib
 import secrets
+import tempfile
 from collections.abc import Iterator
+
+import keras
 
 
 @contextlib.contextmanager
@@ -31,3 +34,23 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_keras_weights(
+    model: keras.Model, path: str | os.PathLike[str]
+) -> None:
+    """Saves the weights of a model; the file is complete or not there.
+
+    Args:
+        model: The model.
+        path: The file, its name ends with `.weights.h5`; an existing one is
+            replaced.
+    """
+    path = pathlib.Path(path)
+    # Keras insists on its suffix, which `replace_file` does not keep.
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f"{path.name}."
+    ) as folder:
+        draft = pathlib.Path(folder) / path.name
+        model.save_weights(draft)
+        os.replace(draft, path)

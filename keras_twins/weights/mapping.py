@@ -106,12 +106,18 @@ def write_safetensors(
     Args:
         state: Arrays by name.
         path: The file; an existing one is replaced.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     import safetensors.numpy
 
     arrays = {name: np.ascontiguousarray(a) for name, a in state.items()}
     with replace_file(path) as temporary:
-        safetensors.numpy.save_file(arrays, os.fspath(temporary))
+        try:
+            safetensors.numpy.save_file(arrays, os.fspath(temporary))
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def adapt_stem(kernel: np.ndarray, channels: int) -> np.ndarray:

@@ -6,7 +6,6 @@ import keras
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 import keras_twins
@@ -264,7 +263,7 @@ def test_safetensors_are_written_complete_or_not_at_all(tmp_path):
     write_safetensors(state, path)
     np.testing.assert_array_equal(load_file(path)["a"], state["a"])
     whole = path.read_bytes()
-    with pytest.raises(SafetensorError, match="Unknown dtype"):
+    with pytest.raises(OSError, match="cannot be written: .*Unknown dtype"):
         write_safetensors({"a": np.asarray(["text"])}, path)
     assert path.read_bytes() == whole
     assert list(tmp_path.iterdir()) == [path]
