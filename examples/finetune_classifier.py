@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> float:
     keras.utils.set_random_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     folder = options.data or write_digits(options.out / "digits")
+    if not folder.is_dir():
+        raise SystemExit(f"--data must be a folder. Received: {folder}")
     training, validation, classes = read_folder(folder, options)
     body, model = build(options, len(classes))
     start = time.perf_counter()

@@ -230,7 +230,7 @@ def variant_config(variant: str) -> TwinsConfig:
     Raises:
         ValueError: If the variant is unknown.
     """
-    if variant not in VARIANTS:
+    if not isinstance(variant, str) or variant not in VARIANTS:
         raise ValueError(
             f"`variant` must be one of {sorted(VARIANTS)}. Received: "
             f"variant={variant!r}"

@@ -143,7 +143,12 @@ def test_features_by_index():
     blocks = backbone.feature_model([1, -1], of="blocks").predict_on_batch(x)
     for a, b in zip(stages, blocks, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    for wrong in ([4], [-5], []):
+    named = backbone.feature_model(["P2", "P5"]).predict_on_batch(x)
+    for a, b in zip(stages, named, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="`indices`"):
+        backbone.feature_model(["P2"], of="blocks")
+    for wrong in ([4], [-5], [], ["P6"]):
         with pytest.raises(ValueError, match="`indices`"):
             backbone.feature_model(wrong)
     with pytest.raises(ValueError, match="of='layers'"):
@@ -198,6 +203,24 @@ def test_builds_upon_a_tensor():
     backbone = TwinsBackbone(tiny.SVT, input_tensor=three)
     assert backbone.input is image
     assert backbone.output.shape == (None, 2, 2, 32)
+
+
+def test_saving_what_stands_on_other_layers_is_refused():
+    """Its configuration lacks them: it would come back as another model."""
+    image = keras.Input((64, 64, 3))
+    backbone = TwinsBackbone(
+        tiny.SVT, input_tensor=keras.layers.Rescaling(2.0, 1.0)(image)
+    )
+    with pytest.raises(ValueError, match="cannot be saved as such"):
+        backbone.get_config()
+    plain = TwinsBackbone(tiny.SVT, input_tensor=image)
+    assert plain.get_config()["image_shape"] == [64, 64, 3]
+
+
+def test_the_dtype_of_images_comes_back():
+    backbone = TwinsBackbone(tiny.SVT, image_dtype="uint8")
+    again = TwinsBackbone.from_config(backbone.get_config())
+    assert again.input.dtype == "uint8"
 
 
 def test_too_small_images_are_refused():

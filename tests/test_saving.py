@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import keras_twins
+import keras_twins.weights
 from tests import tiny
 
 OTHERS = {
@@ -84,6 +85,7 @@ import keras
 import numpy as np
 from tests import tiny
 import keras_twins
+import keras_twins.weights
 folder, expected = sys.argv[1:]
 assert keras.backend.backend() == expected
 x = np.load(folder + "/x.npy")
@@ -117,11 +119,57 @@ def test_other_backends_read_the_files(tmp_path, backend):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_quantizes_to_int8():
+def test_quantizes_to_int8_and_comes_back(tmp_path):
     model = _model()
     x = np.abs(tiny.images(2, 64, 64, 3)) * 60
     expected = model.predict_on_batch(x)
     model.quantize("int8")
     block = model.get_layer("stage0_block0")
     assert "int8" in str(block.attention.qkv._kernel.dtype)
-    np.testing.assert_allclose(model.predict_on_batch(x), expected, atol=0.05)
+    quantized = model.predict_on_batch(x)
+    np.testing.assert_allclose(quantized, expected, atol=0.05)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert "int8" in str(again.get_layer("stage0_block0").mlp.fc1._kernel.dtype)
+    np.testing.assert_allclose(again.predict_on_batch(x), quantized, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_quantized_backbone_comes_back(tmp_path):
+    backbone = keras_twins.TwinsBackbone(tiny.SHALLOW)
+    tiny.randomise(backbone)
+    backbone.quantize("int8")
+    backbone.save(tmp_path / "backbone.keras")
+    again = keras.saving.load_model(tmp_path / "backbone.keras")
+    x = tiny.images(1, 64, 64, 3)
+    np.testing.assert_allclose(
+        again.predict_on_batch(x), backbone.predict_on_batch(x), atol=1e-5
+    )
+
+
+def test_a_map_of_policies_is_saved(tmp_path):
+    policy = keras.dtype_policies.DTypePolicyMap(
+        default_policy="mixed_bfloat16"
+    )
+    model = _model(dtype=policy)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.get_layer("stage0_peg").compute_dtype == "bfloat16"
+
+
+def test_paths_of_seeds_do_not_depend_on_what_was_built_before():
+    """Else torch's state dicts would not fit the same model twice."""
+    first, second = (_model(drop_path_rate=0.2) for _ in range(2))
+    assert [v.path for v in first.variables] == [
+        v.path for v in second.variables
+    ]
+
+
+def test_weights_load_in_any_name_scope(tmp_path):
+    model = _model()
+    state = keras_twins.weights.export_state(model, tiny.SVT)
+    keras_twins.weights.write_safetensors(state, tmp_path / "a.safetensors")
+    with keras.name_scope("outer"):
+        inner = _model(weights=tmp_path / "a.safetensors")
+    again = keras_twins.weights.export_state(inner, tiny.SVT)
+    assert again.keys() == state.keys()

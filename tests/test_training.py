@@ -32,8 +32,17 @@ RANDOM = {
 }
 
 
-@pytest.mark.parametrize("rates", [{}, RANDOM], ids=["plain", "random"])
-def test_gradient_checkpointing_keeps_the_gradients(rates):
+CHECKPOINTING = {
+    # name: (arguments, tolerance relative to the largest gradient)
+    "plain": ({}, 1e-5),
+    "random": (RANDOM, 1e-5),
+    "mixed": ({"dtype": "mixed_bfloat16", **RANDOM}, 2e-2),
+}
+
+
+@pytest.mark.parametrize("name", CHECKPOINTING)
+def test_gradient_checkpointing_keeps_the_gradients(name):
+    rates, tolerance = CHECKPOINTING[name]
     x = tiny.images(4, 64, 64, 3)  # at 32, GSA has one key: no gradient
     results = []
     for checkpointing in (False, True):
@@ -46,7 +55,7 @@ def test_gradient_checkpointing_keeps_the_gradients(rates):
     for path, gradient in plain.items():
         assert np.abs(gradient).max() > 0, path
         difference = np.abs(recomputed[path] - gradient).max()
-        assert difference < 1e-5 * np.abs(gradient).max(), path
+        assert difference < tolerance * np.abs(gradient).max(), path
 
 
 def _is_checkpointed(model) -> bool:
@@ -120,5 +129,9 @@ def test_policies(policy):
         )
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("sgd", loss=loss)
+        scaled = isinstance(
+            model.optimizer, keras.optimizers.LossScaleOptimizer
+        )
+        assert scaled == (policy == "mixed_float16")
         history = model.fit(x, y, epochs=2, verbose=0)
         assert np.isfinite(history.history["loss"]).all()

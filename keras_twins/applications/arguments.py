@@ -5,6 +5,7 @@ any size from 32 pixels up, static or not, with and without pretrained
 weights; and its stem can be adapted to any number of channels.
 """
 
+import numbers
 import os
 import pathlib
 import warnings
@@ -35,12 +36,13 @@ def check_weights(
     Raises:
         ValueError: If the arguments do not fit.
     """
-    if weights not in (None, "imagenet") and not pathlib.Path(weights).exists():
+    named = weights is None or weights == "imagenet"
+    if not named and not _is_file(weights):
         raise ValueError(
             "The `weights` argument should be either `None` (random "
             "initialization), `imagenet` (pre-training on ImageNet), or the "
             "path to the weights file to be loaded. Received: "
-            f"weights={weights}"
+            f"weights={weights}, which is no file."
         )
     if weights == "imagenet" and variant is None:
         raise ValueError(
@@ -48,7 +50,8 @@ def check_weights(
             "config: pass the path of a weights file, or use a constructor "
             "such as `keras_twins.TwinsSVTSmall`."
         )
-    if not isinstance(classes, int) or classes < 1:
+    integer = isinstance(classes, numbers.Integral)
+    if include_top and not (integer and classes >= 1):
         raise ValueError(
             f"`classes` must be a positive integer. Received: {classes=}"
         )
@@ -60,6 +63,11 @@ def check_weights(
             "or give the model a new head: `keras_twins.reset_classifier("
             "model, classes)`."
         )
+
+
+def _is_file(weights: object) -> bool:
+    is_path = isinstance(weights, str | os.PathLike)
+    return is_path and pathlib.Path(weights).is_file()
 
 
 def check_head(
@@ -125,19 +133,30 @@ def obtain_input(
                 "or a layer gives it. Received: "
                 f"input_tensor of type {type(input_tensor)}"
             )
+        if input_shape is not None:
+            _check_same(input_shape, tuple(input_tensor.shape[1:]))
         return input_tensor
     side = DEFAULT_SIZE if include_top else None
     shape = (side, side, 3) if input_shape is None else input_shape
     _check_shape(config, shape, weights)
-    return keras.Input(shape=shape)
+    return keras.Input([None if s is None else int(s) for s in shape])
+
+
+def _check_same(shape: ImageShape, found: tuple[int | None, ...]) -> None:
+    if tuple(shape) != found:
+        raise ValueError(
+            "`input_shape` must be that of `input_tensor`; it can be left "
+            f"out. Received: input_shape={shape}, but the tensor has {found}"
+        )
 
 
 def _check_shape(
     config: TwinsConfig, shape: ImageShape, weights: Weights
 ) -> None:
-    sizes = [size for size in shape if size is not None]
-    integers = all(isinstance(size, int) and size > 0 for size in sizes)
-    if len(shape) != 3 or not integers:
+    triple = isinstance(shape, tuple | list) and len(shape) == 3
+    sizes = [s for s in shape if s is not None] if triple else []
+    integers = all(isinstance(s, numbers.Integral) and s > 0 for s in sizes)
+    if not triple or not integers:
         raise ValueError(
             "`input_shape` must be a tuple of three integers. Received: "
             f"input_shape={shape}"

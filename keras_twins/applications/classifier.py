@@ -1,6 +1,7 @@
 """From an architecture to a classifier, and a new head for a given one."""
 
 import dataclasses
+import numbers
 
 import keras
 
@@ -119,6 +120,8 @@ def classifier(
     model = keras.Model(
         sources[0] if len(sources) == 1 else sources, x, name=name
     )
+    # Decides about loss scaling, as a global policy would.
+    model.dtype_policy = keras.dtype_policies.get(dtype)
     load_pretrained(model, config, variant, weights, include_top=include_top)
     return model
 
@@ -154,7 +157,7 @@ def reset_classifier(
     flowers = keras_twins.reset_classifier(model, classes=5)
     ```
     """
-    if not isinstance(classes, int) or classes < 0:
+    if not isinstance(classes, numbers.Integral) or classes < 0:
         raise ValueError(
             f"`classes` must be an integer of at least 0. Received: {classes=}"
         )
@@ -171,7 +174,9 @@ def reset_classifier(
         x = _pool("avg", dtype)(x)
     if classes:
         x = _head(classes, classifier_activation, dtype)(x)
-    return keras.Model(model.input, x, name=model.name)
+    new = keras.Model(model.input, x, name=model.name)
+    new.dtype_policy = model.dtype_policy
+    return new
 
 
 def _resolve(
@@ -182,7 +187,9 @@ def _resolve(
 ) -> TwinsConfig:
     """Returns the config that the arguments describe."""
     config = architecture
-    if not isinstance(config, TwinsConfig):
+    if isinstance(config, TwinsConfig):
+        config.with_dialect(dialect)  # raises if there is no such dialect
+    else:
         config = variant_config(config).with_dialect(dialect)
     given = {"window_padding": window_padding, "patch_padding": patch_padding}
     given = {key: value for key, value in given.items() if value is not None}
@@ -203,7 +210,7 @@ def _head(
     classes: int, activation: str | None, dtype: DType
 ) -> keras.layers.Dense:
     return keras.layers.Dense(
-        classes,
+        int(classes),
         activation=activation,
         kernel_initializer=DenseNormal(),
         dtype=dtype,

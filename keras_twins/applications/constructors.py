@@ -33,9 +33,9 @@ Args:
     input_tensor: A `KerasTensor` to build upon, instead of a new input.
     input_shape: `(height, width, channels)`, by default `(224, 224, 3)`, and
         `(None, None, 3)` without the top. Height and width may be `None` and
-        are at least 32. If there are not 3 channels, pretrained weights of
-        the stem are adapted: summed for one channel, else repeated and
-        scaled by `3 / channels`.
+        are at least 32. If there are not 3 channels, the stem of pretrained
+        weights (but of `.weights.h5` files) is adapted: summed for one
+        channel, else repeated and scaled by `3 / channels`.
     pooling: What follows the last map if `include_top` is `False`: `None`
         (the map itself), `"avg"` or `"max"`.
     classes: Number of classes; 1000 with `weights="imagenet"`.

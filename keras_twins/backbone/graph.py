@@ -24,6 +24,9 @@ class BackboneOptions:
         gradient_checkpointing: Whether blocks are recomputed in the backward
             pass.
         final_norm: Whether the output goes through the final LayerNorm.
+
+    Raises:
+        ValueError: If a rate is outside `[0, 1)`.
     """
 
     drop_path_rate: float = 0.0
@@ -31,6 +34,19 @@ class BackboneOptions:
     attention_dropout_rate: float = 0.0
     gradient_checkpointing: bool = False
     final_norm: bool = True
+
+    def __post_init__(self):
+        for field in (
+            "drop_path_rate",
+            "dropout_rate",
+            "attention_dropout_rate",
+        ):
+            value = getattr(self, field)
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise ValueError(
+                    f"`{field}` must be a number of at least 0 and below 1. "
+                    f"Received: {field}={value!r}"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

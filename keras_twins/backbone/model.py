@@ -15,6 +15,7 @@ from keras_twins.backbone.graph import TwinsGraph
 from keras_twins.backbone.graph import build_graph
 from keras_twins.config import TwinsConfig
 from keras_twins.config import variant_config
+from keras_twins.layers.composite import serialize_dtype
 from keras_twins.ops import Tensor
 from keras_twins.weights import load_pretrained
 
@@ -44,6 +45,7 @@ class TwinsBackbone(keras.Model):
             time in the backward pass to save memory.
         final_norm: Whether the output goes through the final LayerNorm, as
             the classifier does. `P5` never does.
+        image_dtype: Dtype of the input; by default the global floating one.
         dtype: Dtype policy of all layers.
         name: Name of the model.
         **kwargs: Keywords of `keras.Model`.
@@ -82,6 +84,7 @@ class TwinsBackbone(keras.Model):
         attention_dropout_rate: float = 0.0,
         gradient_checkpointing: bool = False,
         final_norm: bool = True,
+        image_dtype: str | None = None,
         dtype: DType = None,
         name: str = "twins_backbone",
         **kwargs,
@@ -97,7 +100,7 @@ class TwinsBackbone(keras.Model):
         )
         inputs = input_tensor
         if inputs is None:
-            inputs = keras.Input(shape=image_shape, name="images")
+            inputs = keras.Input(image_shape, dtype=image_dtype, name="images")
         graph = build_graph(config, inputs, options, dtype)
         sources = keras.utils.get_source_inputs(inputs)
         super().__init__(
@@ -110,6 +113,9 @@ class TwinsBackbone(keras.Model):
         self.config = config
         self.image_shape = tuple(inputs.shape[1:])
         self._options = options
+        # Only what starts at a plain input of its own can be made again.
+        self._reproducible = inputs is sources[0] and len(sources) == 1
+        self._image_dtype = keras.backend.standardize_dtype(inputs.dtype)
         self._graph_blocks = list(graph.blocks)
         self._describe_pyramid(graph)
 
@@ -163,14 +169,14 @@ class TwinsBackbone(keras.Model):
 
     def feature_model(
         self,
-        indices: Sequence[int],
+        indices: Sequence[int | str],
         of: Literal["stages", "blocks"] = "stages",
     ) -> keras.Model:
         """Returns a model that gives intermediate maps, by index.
 
         Args:
             indices: Indices of the stages or blocks; negative ones count
-                from the end.
+                from the end. Stages also by name, `"P2"` to `"P5"`.
             of: `"stages"`: maps of the pyramid, `P2` to `P5`. `"blocks"`:
                 maps after each block of the whole network.
 
@@ -189,20 +195,35 @@ class TwinsBackbone(keras.Model):
         maps = self._graph_blocks
         if of == "stages":
             maps = list(self.pyramid_outputs.values())
-        wrong = [i for i in indices if not -len(maps) <= i < len(maps)]
-        if wrong or not indices:
+        choices: dict[int | str, Tensor] = {
+            i: maps[i] for i in range(-len(maps), len(maps))
+        }
+        if of == "stages":
+            choices.update(self.pyramid_outputs)
+        if not indices or any(index not in choices for index in indices):
             raise ValueError(
-                f"`indices` must hold indices of the {len(maps)} {of}. "
-                f"Received: indices={list(indices)}"
+                f"`indices` must hold indices of the {len(maps)} {of}, or "
+                f"names of {self.stage_names} for stages. Received: "
+                f"indices={list(indices)}"
             )
-        return keras.Model(self.input, [maps[i] for i in indices])
+        model = keras.Model(self.input, [choices[i] for i in indices])
+        model.dtype_policy = self.dtype_policy
+        return model
 
     def get_config(self) -> dict[str, Any]:
+        if not self._reproducible:
+            raise ValueError(
+                "A TwinsBackbone built upon the output of other layers "
+                "(`input_tensor`) cannot be saved as such: these layers are "
+                "not a part of its configuration. Save "
+                "`keras.Model(backbone.input, backbone.output)` instead."
+            )
         return {
             "config": self.config.to_dict(),
             "image_shape": list(self.image_shape),
+            "image_dtype": self._image_dtype,
             **dataclasses.asdict(self._options),
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "dtype": serialize_dtype(self),
             "name": self.name,
             "trainable": self.trainable,
         }

@@ -93,7 +93,9 @@ def run_benchmark(
     Example:
 
     ```python
-    report = keras_twins.benchmark.run_benchmark(
+    from keras_twins.benchmark import run_benchmark
+
+    report = run_benchmark(
         [keras.backend.backend()], repeats=1, measures=["import"]
     )
     print(report.table())

@@ -75,6 +75,8 @@ def convert(arguments: argparse.Namespace) -> int:
             f"The target must end in {_KERAS} or {_SAFETENSORS}. Received: "
             f"target={target}"
         )
+    if not pathlib.Path(arguments.source).is_file():
+        raise FileNotFoundError(f"There is no file {arguments.source}.")
     model = classifier(
         arguments.model,
         include_top=not arguments.no_top,

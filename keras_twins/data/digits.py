@@ -46,7 +46,9 @@ def load_digits(
     Example:
 
     ```python
-    (x_train, y_train), (x_test, y_test) = keras_twins.data.load_digits()
+    from keras_twins.data import load_digits
+
+    (x_train, y_train), (x_test, y_test) = load_digits()
     ```
     """
     _check_digits(image_size, test_fraction, channels)

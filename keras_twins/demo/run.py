@@ -64,7 +64,9 @@ def run_demo(
     Example:
 
     ```python
-    result = keras_twins.demo.run_demo("results/demo")
+    from keras_twins.demo import run_demo
+
+    result = run_demo("results/demo")
     ```
     """
     pictures.require_matplotlib()

@@ -65,8 +65,10 @@ def export_model(
     Example:
 
     ```python
+    from keras_twins.export import export_model
+
     model = keras_twins.TwinsSVTSmall(weights=None, input_shape=(224, 224, 3))
-    report = keras_twins.export.export_model(model, "twins_saved_model")
+    report = export_model(model, "twins_saved_model")
     print(report.bytes, report.max_abs_difference)
     ```
     """

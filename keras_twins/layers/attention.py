@@ -7,6 +7,7 @@ import keras
 from keras_twins import ops
 from keras_twins.config import Reduction
 from keras_twins.config import WindowPadding
+from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.layers.initializers import ConvolutionNormal
 from keras_twins.layers.initializers import DenseNormal
@@ -15,7 +16,7 @@ from keras_twins.ops import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class LocallyGroupedAttention(keras.layers.Layer):
+class LocallyGroupedAttention(CompositeLayer):
     """LSA: self-attention within windows that do not overlap.
 
     Maps whose height or width is not a multiple of the window are filled up
@@ -149,7 +150,7 @@ class LocallyGroupedAttention(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class GlobalSubsampledAttention(keras.layers.Layer):
+class GlobalSubsampledAttention(CompositeLayer):
     """GSA: every position attends to a sub-sampled copy of the map.
 
     Args:

@@ -9,6 +9,7 @@ from keras_twins.config import Reduction
 from keras_twins.config import WindowPadding
 from keras_twins.layers.attention import GlobalSubsampledAttention
 from keras_twins.layers.attention import LocallyGroupedAttention
+from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.drop_path import DropPath
 from keras_twins.layers.mlp import MLP
 from keras_twins.layers.rematerialize import rematerialize
@@ -17,7 +18,7 @@ from keras_twins.ops import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class TwinsBlock(keras.layers.Layer):
+class TwinsBlock(CompositeLayer):
     """Attention and MLP, each behind a norm and around a residual path.
 
     Args:

@@ -52,7 +52,11 @@ class DropPath(keras.layers.Layer):
         self.rate = rate
         self.seed = seed
         if rate > 0:
-            self.seed_generator = keras.random.SeedGenerator(seed)
+            # Named after the layer: unnamed ones are counted through the
+            # process, and torch's state dicts would differ.
+            self.seed_generator = keras.random.SeedGenerator(
+                seed, name=f"{self.name}_seed"
+            )
         self.supports_masking = True
         self.built = True
 

@@ -5,13 +5,14 @@ from typing import Any
 import keras
 
 from keras_twins import ops
+from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.initializers import DenseNormal
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class MLP(keras.layers.Layer):
+class MLP(CompositeLayer):
     """Two dense layers with an exact GELU between, position by position.
 
     Args:

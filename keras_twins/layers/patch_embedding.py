@@ -6,13 +6,14 @@ import keras
 
 from keras_twins import ops
 from keras_twins.config import PatchPadding
+from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class PatchEmbedding(keras.layers.Layer):
+class PatchEmbedding(CompositeLayer):
     """Merges patches that do not overlap: a strided convolution and a norm.
 
     Args:

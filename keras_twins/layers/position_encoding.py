@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.convolution import ResidualDepthwiseConvolution
 from keras_twins.layers.initializers import ConvolutionNormal
 from keras_twins.ops import Shape
@@ -9,7 +10,7 @@ from keras_twins.ops import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class PositionEncodingGenerator(keras.layers.Layer):
+class PositionEncodingGenerator(CompositeLayer):
     """PEG: adds a 3x3 depthwise convolution of the map to the map.
 
     The zeros around the map tell the convolution where the border is, and

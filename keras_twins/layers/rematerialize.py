@@ -45,6 +45,5 @@ def rematerialize(
 
 
 def _is_seed_state(variable: keras.Variable) -> bool:
-    return not variable.trainable and "int" in keras.backend.standardize_dtype(
-        variable.dtype
-    )
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    return not variable.trainable and dtype in ("uint32", "int32")

@@ -5,7 +5,6 @@ import os
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_twins.config import TwinsConfig
 from keras_twins.weights.errors import CheckpointError
@@ -53,6 +52,7 @@ def _load_keras_file(
     try:
         _check_keras_file(model, path, include_top)
         model.load_weights(path)
+        _check_finite(model)
     except Exception as error:
         # h5py and Keras raise whatever comes from damaged bytes.
         model.set_weights(before)
@@ -61,14 +61,22 @@ def _load_keras_file(
             f"The weights file {os.fspath(path)} does not fit the model "
             f"{model.name}, which was left as it was: {reason} Pass a "
             "`.weights.h5` file that `save_weights` wrote for the same "
-            "architecture and number of classes."
+            "architecture, channels and number of classes; a file of another "
+            "number of classes fits with `include_top=False`."
         ) from error
+
+
+def _check_finite(model: keras.Model) -> None:
+    for variable in model.weights:
+        value = keras.ops.cast(keras.ops.convert_to_tensor(variable), "float32")
+        if not bool(keras.ops.all(keras.ops.isfinite(value))):
+            raise CheckpointError(f"{variable.path} has values not finite.")
 
 
 def _check_keras_file(
     model: keras.Model, path: str | os.PathLike, include_top: bool
 ) -> None:
-    """Checks what Keras does not: weights too many, values not finite.
+    """Checks what Keras does not: weights that are too many.
 
     Keras numbers layers by their class, and does not look at those that a
     file has beyond the model's: the blocks of a deeper network would slip
@@ -94,9 +102,6 @@ def _check_keras_file(
                 f"It lacks {lacking.total()} of {wanted.total()} weights and "
                 f"has {beyond.total()} others, by their shapes."
             )
-        for name, dataset in datasets.items():
-            if dataset.dtype.kind == "f" and not np.isfinite(dataset).all():
-                raise CheckpointError(f"{name} has values not finite.")
 
 
 def _weights_of(group: Any) -> list[tuple[str, Any]]:

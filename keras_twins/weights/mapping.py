@@ -114,8 +114,11 @@ def write_safetensors(
 
     arrays = {name: np.ascontiguousarray(a) for name, a in state.items()}
     with replace_file(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's other files have it
         try:
             safetensors.numpy.save_file(arrays, os.fspath(temporary))
+            temporary.chmod(mode)
         except safetensors.SafetensorError as error:
             raise OSError(f"{path} cannot be written: {error}") from error
 
@@ -157,8 +160,13 @@ def _widened(array: np.ndarray) -> np.ndarray:
 
 
 def _own_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns the weights by path, without the scope they were built in."""
     own = re.compile(r"stage\d+_|norm/|predictions/")
-    return {v.path: v for v in model.weights if own.match(v.path)}
+    first = "stage0_patch_embedding"
+    layers = [layer.path for layer in model.layers if layer.name == first]
+    scope = layers[0].removesuffix(first) if layers else ""
+    paths = {v.path.removeprefix(scope): v for v in model.weights}
+    return {path: v for path, v in paths.items() if own.match(path)}
 
 
 def _name_problems(
@@ -230,7 +238,7 @@ def _report(
         lines.append(f"... and {len(problems) - _SHOWN} more")
     found = recognise_variant(state)
     hint = "Pass the file of this architecture, in official or timm naming"
-    if found is not None and VARIANTS[found] != config:
+    if found is not None and VARIANTS[found].depths != config.depths:
         hint = f"The file looks like {found}: build that variant"
     elif any("predictions" in line or "head." in line for line in problems):
         hint = (
@@ -238,10 +246,10 @@ def _report(
             "and use `keras_twins.reset_classifier`, or `include_top=False`"
         )
     return (
-        f"The weights do not fit the model, {len(problems)} problem"
+        f"The weights do not fit the model. {hint}; `python -m weights_port` "
+        f"converts other namings. {len(problems)} problem"
         f"{'s' if len(problems) > 1 else ''}; nothing was assigned:\n  "
         + "\n  ".join(lines)
-        + f"\n{hint}; `python -m weights_port` converts other namings."
     )
 
 

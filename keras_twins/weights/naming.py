@@ -134,6 +134,8 @@ def expected_pairs(
 
     Example:
     ```python
+    from keras_twins.weights import expected_pairs
+
     pairs = expected_pairs(keras_twins.VARIANTS["svt_small"])
     ```
     """

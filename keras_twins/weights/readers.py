@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.torch_files import LEGACY_MAGIC
+from keras_twins.weights.torch_files import convert_tensors
 from keras_twins.weights.torch_files import read_torch_legacy
 from keras_twins.weights.torch_files import read_torch_zip
 
@@ -90,6 +91,9 @@ def read_checkpoint(
 
     Example:
     ```python
+    from keras_twins.weights import read_checkpoint
+    from keras_twins.weights import unwrap
+
     state, _ = unwrap(read_checkpoint("twins_svt_small-42e5f78c.pth"))
     ```
     """
@@ -185,28 +189,16 @@ def _read_with_torch(path: pathlib.Path, *, zipped: bool) -> dict[str, Any]:
     content = torch.load(
         path, map_location="cpu", weights_only=True, mmap=zipped
     )
-    if not isinstance(content, Mapping):
-        raise ValueError("it holds no dictionary of tensors")
-    return _torch_to_numpy(content)
+    return convert_tensors(content, _tensor_to_numpy)
 
 
-def _torch_to_numpy(content: Mapping[Any, Any]) -> dict[str, Any]:
-    import torch
-
-    result = {}
-    for key, value in content.items():
-        if isinstance(value, torch.Tensor):
-            value = _tensor_to_numpy(value.detach())
-        elif isinstance(value, Mapping):
-            value = _torch_to_numpy(value)
-        result[str(key)] = value
-    return result
-
-
-def _tensor_to_numpy(tensor: Any) -> np.ndarray:
+def _tensor_to_numpy(value: Any) -> Any:
     import ml_dtypes
     import torch
 
+    if not isinstance(value, torch.Tensor):
+        return value
+    tensor = value.detach()
     if tensor.dtype == torch.bfloat16:  # numpy itself has no such dtype
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()

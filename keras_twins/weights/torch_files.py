@@ -127,7 +127,9 @@ def _note(records: dict[str, StorageRecord], storage: StorageRecord) -> Any:
 def _legacy_storages(
     cursor: Cursor, keys: Any, records: dict[str, StorageRecord]
 ) -> dict[str, memoryview]:
-    if type(keys) is not list or set(map(str, keys)) != set(records):
+    if type(keys) is not list or any(type(key) is not str for key in keys):
+        raise ValueError("the list of storages is damaged")
+    if set(keys) != set(records):
         raise ValueError("the list of storages does not fit the tensors")
     storages = {}
     for key in keys:
@@ -143,24 +145,53 @@ def _legacy_storages(
 
 
 def _resolve(content: Any, fetch: _Fetch) -> dict[str, Any]:
+    def convert(value: Any) -> Any:
+        return fetch(value) if isinstance(value, TensorRecord) else value
+
+    return convert_tensors(content, convert)
+
+
+def convert_tensors(
+    content: Any, convert: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Converts the leaves of nested dictionaries, each dictionary once.
+
+    A small file can nest a dictionary twice in each of many others, which
+    would explode.
+
+    Args:
+        content: What a file holds.
+        convert: Called with each value that is no dictionary.
+
+    Returns:
+        The same nest of dictionaries, with names as keys.
+
+    Raises:
+        ValueError: If it is no dictionary, nested too deeply, or has keys
+            other than names and numbers.
+    """
     if not isinstance(content, dict):
         raise ValueError("it holds no dictionary of tensors")
-    return _resolve_dict(content, fetch, {}, 0)
+    return _convert_dict(content, convert, {}, 0)
 
 
-def _resolve_dict(
-    content: dict[Any, Any], fetch: _Fetch, done: dict[int, Any], depth: int
+def _convert_dict(
+    content: dict[Any, Any],
+    convert: Callable[[Any], Any],
+    done: dict[int, Any],
+    depth: int,
 ) -> dict[str, Any]:
-    """Replaces records by arrays; each dictionary once, or it might explode."""
     if depth > _MAX_DEPTH:
         raise ValueError("its dictionaries are nested too deeply")
     if id(content) not in done:
         result = {}
         for key, value in content.items():
-            if isinstance(value, TensorRecord):
-                value = fetch(value)
-            elif isinstance(value, dict):
-                value = _resolve_dict(value, fetch, done, depth + 1)
+            if not isinstance(key, str | int):
+                raise ValueError(f"a key is a {type(key).__name__}")
+            if isinstance(value, dict):
+                value = _convert_dict(value, convert, done, depth + 1)
+            else:
+                value = convert(value)
             result[str(key)] = value
         done[id(content)] = result
     return done[id(content)]

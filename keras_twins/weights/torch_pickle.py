@@ -114,14 +114,17 @@ class _Machine:
 def _name_global(machine: _Machine, name: str) -> None:
     if name not in _CALLS and name not in STORAGE_DTYPES:
         raise ValueError(
-            f"it refers to {name.replace(' ', '.')!r}, which a file of "
+            f"it refers to {name.replace(' ', '.')[:200]!r}, which a file of "
             "tensors does not need; nothing of it was run"
         )
     machine.push(Global(name))
 
 
 def _stack_global(machine: _Machine, _: Any) -> None:
-    _name_global(machine, " ".join(map(str, machine.pop_many(2))))
+    names = machine.pop_many(2)
+    if any(type(name) is not str for name in names):
+        raise ValueError("a class is named in an unknown way")
+    _name_global(machine, " ".join(names))
 
 
 def _put(machine: _Machine, index: int) -> None:

@@ -58,8 +58,6 @@ def view_storage(
     if numel * dtype.itemsize > len(data):
         raise ValueError("a storage reaches beyond the end of the file")
     numbers = np.frombuffer(data, dtype, numel)
-    if not little_endian:
-        numbers = numbers.byteswap()
     count = 1
     for side in record.size:
         count *= side
@@ -69,12 +67,13 @@ def view_storage(
     last = record.offset + sum((side - 1) * step for side, step in pairs)
     if last >= numel or count > numel:
         raise ValueError("a tensor reaches beyond its storage")
-    return np.lib.stride_tricks.as_strided(
+    view = np.lib.stride_tricks.as_strided(
         numbers[record.offset :],
         record.size,
         [step * dtype.itemsize for step in record.stride],
         writeable=False,
     )
+    return view if little_endian else view.byteswap()
 
 
 def storage_dtype(name: str) -> np.dtype:

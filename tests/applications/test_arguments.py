@@ -23,6 +23,18 @@ Small = keras_twins.TwinsSVTSmall
             r"`classes` should be 1000. Received classes=10.*reset_classifier",
         ),
         ({"classes": 0}, "positive integer"),
+        ({"weights": b"path"}, "`weights` argument should be either"),
+        ({"weights": ["a"]}, "`weights` argument should be either"),
+        ({"input_shape": 64}, "tuple of three integers"),
+        ({"drop_path_rate": "high"}, "`drop_path_rate` must be a number"),
+        ({"dropout_rate": 1.0}, "`dropout_rate` must be a number"),
+        (
+            {
+                "input_tensor": keras.KerasTensor((None, 64, 64, 3)),
+                "input_shape": (32, 32, 3),
+            },
+            "`input_shape` must be that of `input_tensor`",
+        ),
         ({"classes": 2.5}, "positive integer"),
         ({"pooling": "mean", "include_top": False}, "pooling='mean'"),
         ({"input_shape": (224, 224)}, "tuple of three integers"),
@@ -34,7 +46,7 @@ Small = keras_twins.TwinsSVTSmall
         ({"window_padding": "same"}, "window_padding='same'"),
         ({"patch_padding": "same"}, "patch_padding='same'"),
         ({"dialect": "mmcls"}, "`dialect` must be one of"),
-        ({"drop_path_rate": 1.5}, "`rate` must be"),
+        ({"drop_path_rate": 1.5}, "Received: drop_path_rate=1.5"),
     ],
 )
 def test_refused(arguments, message):
@@ -153,6 +165,13 @@ def test_reset_classifier_refuses():
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="must be a Twins classifier"):
         keras_twins.reset_classifier(other, 3)
+
+
+def test_numpy_integers_are_integers():
+    classes, side = np.int64(4), np.int64(32)
+    model = _tiny(classes=classes, input_shape=(side, side, 3))
+    assert model.output.shape == (None, 4)
+    assert _tiny(classes=0, include_top=False).output.shape[-1] == 32
 
 
 def test_list_models():

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.readers import file_kind
 from keras_twins.weights.readers import read_checkpoint
+from keras_twins.weights.unwrapping import unwrap
 from tests.weights import torch_samples as samples
 
 SAVE = {"torch_zip": samples.save_zip, "torch_legacy": samples.save_legacy}
@@ -207,6 +208,47 @@ def test_the_refused_name_is_told(tmp_path):
     for use_torch in (False, None):
         with pytest.raises(CheckpointError, match="argparse.Namespace"):
             read_checkpoint(tmp_path / "w", use_torch=use_torch)
+
+
+def _doubled(start: bytes, wrap: bytes, times: int) -> bytes:
+    """Opcodes for a value that holds the one before twice, and so on."""
+    content = start
+    for _ in range(times):
+        content += wrap
+    return content
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("use_torch", [False, None])
+def test_small_files_cannot_explode(tmp_path, use_torch):
+    """Values nested twice in each other forty times, in a few bytes."""
+    double_tuple = b"q\x01h\x01\x86"
+    double_dict = b"q\x01}X\x01\x00\x00\x00ah\x01sX\x01\x00\x00\x00bh\x01s"
+    key = b"}" + _doubled(b")", double_tuple, 40) + b"Ns"
+    name = _doubled(b")", double_tuple, 40) + b"X\x01\x00\x00\x00a\x93"
+    nested = _doubled(b"}", double_dict, 40)
+    # What torch's own loader does with the other two is not in our hands.
+    contents = (nested,) if use_torch is None else (key, name, nested)
+    for content in contents:
+        for legacy in (False, True):
+            path = tmp_path / f"w{legacy}"
+            write = samples.write_legacy if legacy else samples.write_zip
+            write(path, content, {})
+            with pytest.raises(CheckpointError):
+                unwrap(read_checkpoint(path, use_torch=use_torch))
+
+
+@pytest.mark.timeout(60)
+def test_a_list_of_storages_cannot_explode(tmp_path):
+    samples.write_legacy(tmp_path / "w", b"}", {})
+    whole = (tmp_path / "w").read_bytes()
+    keys = _doubled(b")", b"q\x01h\x01\x86", 40)
+    end = pickle.dumps([], protocol=2)
+    assert whole.endswith(end)
+    bomb = b"\x80\x02]" + keys + b"a."
+    (tmp_path / "w").write_bytes(whole[: -len(end)] + bomb)
+    with pytest.raises(CheckpointError, match="list of storages"):
+        read_checkpoint(tmp_path / "w", use_torch=False)
 
 
 def test_dictionaries_within_themselves_end(tmp_path):

@@ -1,0 +1,39 @@
+"""What layers that are made of layers have in common."""
+
+from typing import Any
+
+import keras
+
+
+class CompositeLayer(keras.layers.Layer):
+    """A layer whose configuration remembers which parts are quantized.
+
+    Abstract: it has no `call`. A quantized part has other variables, and must
+    be built as such when the layer comes back from its configuration.
+    """
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dtype": serialize_dtype(self)}
+
+
+def serialize_dtype(layer: keras.layers.Layer) -> Any:
+    """Returns the dtype of a layer for its configuration.
+
+    Args:
+        layer: A layer or model made of layers.
+
+    Returns:
+        The serialised policy; a `DTypePolicyMap` with the path of each
+        quantized part, if there is one.
+    """
+    policy = layer.dtype_policy
+    parts = {
+        part.path: part.dtype_policy
+        for part in layer._flatten_layers(include_self=False)
+        if getattr(part, "quantization_mode", None) is not None
+    }
+    if parts and not isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+        policy = keras.dtype_policies.DTypePolicyMap(
+            default_policy=policy, policy_map=parts
+        )
+    return keras.dtype_policies.serialize(policy)
