@@ -68,7 +68,7 @@ def test_output_norms_are_in_line():
     plain = _backbone()
     shared = {w.path: w for w in backbone.weights}
     for weight in plain.weights:
-        weight.assign(shared[weight.path])
+        weight.assign(tiny.to_numpy(shared[weight.path]))
     x = tiny.images(1, 64, 64, 3)
     first, second = (
         model.feature_model([0, 1]).predict_on_batch(x)

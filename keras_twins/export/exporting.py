@@ -122,6 +122,16 @@ def _check_target(
             "`path` exists already; pass `overwrite=True` to replace it. "
             f"Received: path={str(target)!r}"
         )
+    if target.exists() and not _is_artifact(target):
+        raise FileExistsError(
+            "`path` is a folder that holds no SavedModel: it is not replaced, "
+            f"even with `overwrite=True`. Received: path={str(target)!r}"
+        )
+
+
+def _is_artifact(target: pathlib.Path) -> bool:
+    """Whether a path holds what an export could have written."""
+    return target.is_file() or (target / "saved_model.pb").is_file()
 
 
 def _check_model(chosen: Format, format: str, model: keras.Model) -> None:

@@ -105,12 +105,13 @@ def test_artifact_that_differs_is_removed(model, tmp_path, monkeypatch, wrong):
 
     monkeypatch.setattr(exporting, "load_artifact", load)
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "old").touch()
+    (tmp_path / "model" / "saved_model.pb").touch()
     with pytest.raises(ExportError, match="differs|shapes"):
         export_model(model, tmp_path / "model", overwrite=True)
     # What was there before is still there, and nothing else.
     assert [x.name for x in tmp_path.iterdir()] == ["model"]
-    assert [x.name for x in (tmp_path / "model").iterdir()] == ["old"]
+    (old,) = (tmp_path / "model").iterdir()
+    assert old.name == "saved_model.pb" and old.stat().st_size == 0
 
 
 def test_artifact_that_does_not_run_is_removed(model, tmp_path, monkeypatch):
@@ -125,15 +126,24 @@ def test_artifact_that_does_not_run_is_removed(model, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_other_folders_are_never_replaced(model, tmp_path):
+    require_format("saved_model")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="holds no SavedModel"):
+        export_model(model, tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
 def test_existing_artifact_needs_overwrite(model, tmp_path):
     require_format("saved_model")
     path = tmp_path / "model"
     path.mkdir()
-    (path / "old").touch()
+    (path / "saved_model.pb").touch()
     with pytest.raises(FileExistsError, match="overwrite=True"):
         export_model(model, path)
     export_model(model, path, overwrite=True)
-    assert not (path / "old").exists()
+    assert (path / "saved_model.pb").stat().st_size > 0
     assert [x.name for x in tmp_path.iterdir()] == ["model"]
 
 
