@@ -36,7 +36,9 @@ CHECKPOINTING = {
     # name: (arguments, tolerance relative to the largest gradient)
     "plain": ({}, 1e-5),
     "random": (RANDOM, 1e-5),
-    "mixed": ({"dtype": "mixed_bfloat16", **RANDOM}, 2e-2),
+    # Eight bits, rounded at other places: XLA fuses the two differently.
+    # Other random numbers would move the gradients by all of their size.
+    "mixed": ({"dtype": "mixed_bfloat16", **RANDOM}, 1e-1),
 }
 
 
