@@ -116,12 +116,7 @@ def classifier(
         x = _head(classes, classifier_activation, dtype)(x)
     elif pooling is not None:
         x = _pool(pooling, dtype)(x)
-    sources = keras.utils.get_source_inputs(image)
-    model = keras.Model(
-        sources[0] if len(sources) == 1 else sources, x, name=name
-    )
-    # Decides about loss scaling, as a global policy would.
-    model.dtype_policy = keras.dtype_policies.get(dtype)
+    model = _functional(image, x, name, dtype)
     load_pretrained(model, config, variant, weights, include_top=include_top)
     return model
 
@@ -177,6 +172,17 @@ def reset_classifier(
     new = keras.Model(model.input, x, name=model.name)
     new.dtype_policy = model.dtype_policy
     return new
+
+
+def _functional(
+    image: Tensor, outputs: Tensor, name: str, dtype: DType
+) -> keras.Model:
+    sources = keras.utils.get_source_inputs(image)
+    inputs = sources[0] if len(sources) == 1 else sources
+    model = keras.Model(inputs, outputs, name=name)
+    # Decides about loss scaling, as a global policy would.
+    model.dtype_policy = keras.dtype_policies.get(dtype)
+    return model
 
 
 def _resolve(
