@@ -46,4 +46,6 @@ def rematerialize(
 
 def _is_seed_state(variable: keras.Variable) -> bool:
     dtype = keras.backend.standardize_dtype(variable.dtype)
-    return not variable.trainable and dtype in ("uint32", "int32")
+    # Of the backends: JAX, torch, TensorFlow. Quantized kernels are int8.
+    seeds = ("uint32", "int32", "int64")
+    return not variable.trainable and dtype in seeds
