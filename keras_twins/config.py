@@ -111,13 +111,8 @@ class TwinsConfig:
             # JSON turns tuples into lists; equality and hashing need tuples.
             object.__setattr__(self, field, tuple(getattr(self, field)))
             _check_per_stage(field, getattr(self, field))
-        for field, choices in _CHOICES.items():
-            value = getattr(self, field)
-            if value not in choices:
-                raise ValueError(
-                    f"`{field}` must be one of {choices}. Received: "
-                    f"{field}={value!r}"
-                )
+        for field in _CHOICES:
+            check_choice(field, getattr(self, field))
         for dim, heads in zip(self.embed_dims, self.num_heads, strict=True):
             if dim % heads:
                 raise ValueError(
@@ -194,6 +189,23 @@ class TwinsConfig:
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
         }
+
+
+def check_choice(field: str, value: object) -> None:
+    """Raises if a value is none of those that a field may have.
+
+    Args:
+        field: Name of the field.
+        value: Its value.
+
+    Raises:
+        ValueError: If the value is unknown.
+    """
+    choices = _CHOICES[field]
+    if value not in choices:
+        raise ValueError(
+            f"`{field}` must be one of {choices}. Received: {field}={value!r}"
+        )
 
 
 def _check_per_stage(field: str, values: tuple[Any, ...]) -> None:

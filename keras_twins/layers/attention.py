@@ -7,10 +7,11 @@ import keras
 from keras_twins import ops
 from keras_twins.config import Reduction
 from keras_twins.config import WindowPadding
+from keras_twins.config import check_choice
 from keras_twins.layers.composite import CompositeLayer
+from keras_twins.layers.composite import dense_part
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.layers.initializers import ConvolutionNormal
-from keras_twins.layers.initializers import DenseNormal
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
@@ -69,12 +70,7 @@ class LocallyGroupedAttention(CompositeLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if window_padding not in ("zero", "masked", "masked_legacy"):
-            raise ValueError(
-                "`window_padding` must be 'zero', 'masked' or "
-                "'masked_legacy'. Received: "
-                f"window_padding={window_padding!r}"
-            )
+        check_choice("window_padding", window_padding)
         self.num_heads = num_heads
         self.window_size = window_size
         self.window_padding = window_padding
@@ -87,8 +83,8 @@ class LocallyGroupedAttention(CompositeLayer):
 
     def build(self, input_shape: Shape) -> None:
         channels = _require_heads(self, input_shape)
-        self.qkv = _dense(self, 3 * channels, "qkv")
-        self.projection = _dense(self, channels, "projection")
+        self.qkv = dense_part(self, 3 * channels, "qkv")
+        self.projection = dense_part(self, channels, "projection")
         self.qkv.build(input_shape)
         self.projection.build(input_shape)
 
@@ -201,11 +197,7 @@ class GlobalSubsampledAttention(CompositeLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if reduction not in ("conv", "depthwise_conv", "average_pool"):
-            raise ValueError(
-                "`reduction` must be 'conv', 'depthwise_conv' or "
-                f"'average_pool'. Received: reduction={reduction!r}"
-            )
+        check_choice("reduction", reduction)
         self.num_heads = num_heads
         self.sr_ratio = sr_ratio
         self.reduction_method = reduction
@@ -221,9 +213,9 @@ class GlobalSubsampledAttention(CompositeLayer):
         channels = _require_heads(self, input_shape)
         owner = f"GlobalSubsampledAttention(sr_ratio={self.sr_ratio})"
         ops.check_min_size(input_shape[1], input_shape[2], self.sr_ratio, owner)
-        self.q = _dense(self, channels, "q")
-        self.kv = _dense(self, 2 * channels, "kv")
-        self.projection = _dense(self, channels, "projection")
+        self.q = dense_part(self, channels, "q")
+        self.kv = dense_part(self, 2 * channels, "kv")
+        self.projection = dense_part(self, channels, "projection")
         self.q.build(input_shape)
         if self.sr_ratio > 1:
             self._build_reduction(input_shape)
@@ -275,17 +267,6 @@ class GlobalSubsampledAttention(CompositeLayer):
 def _flatten(x_BHWC: Tensor) -> Tensor:
     height, width = ops.spatial_size(x_BHWC)
     return keras.ops.reshape(x_BHWC, (-1, height * width, x_BHWC.shape[-1]))
-
-
-def _dense(
-    owner: keras.layers.Layer, units: int, name: str
-) -> keras.layers.Dense:
-    return keras.layers.Dense(
-        units,
-        kernel_initializer=DenseNormal(),
-        dtype=owner.dtype_policy,
-        name=name,
-    )
 
 
 def _dropout(

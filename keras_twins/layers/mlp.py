@@ -6,7 +6,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.layers.composite import CompositeLayer
-from keras_twins.layers.initializers import DenseNormal
+from keras_twins.layers.composite import dense_part
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
@@ -50,18 +50,10 @@ class MLP(CompositeLayer):
 
     def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]
-        self.fc1 = self._dense(self.hidden_dim, "fc1")
-        self.fc2 = self._dense(channels, "fc2")
+        self.fc1 = dense_part(self, self.hidden_dim, "fc1")
+        self.fc2 = dense_part(self, channels, "fc2")
         self.fc1.build(input_shape)
         self.fc2.build((*input_shape[:-1], self.hidden_dim))
-
-    def _dense(self, units: int, name: str) -> keras.layers.Dense:
-        return keras.layers.Dense(
-            units,
-            kernel_initializer=DenseNormal(),
-            dtype=self.dtype_policy,
-            name=name,
-        )
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.gelu(self.fc1(inputs))

@@ -6,6 +6,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.config import PatchPadding
+from keras_twins.config import check_choice
 from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.ops import Shape
@@ -55,11 +56,7 @@ class PatchEmbedding(CompositeLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if patch_padding not in ("valid", "corner"):
-            raise ValueError(
-                "`patch_padding` must be 'valid' or 'corner'. Received: "
-                f"patch_padding={patch_padding!r}"
-            )
+        check_choice("patch_padding", patch_padding)
         self.embed_dim = embed_dim
         self.patch_size = patch_size
         self.patch_padding = patch_padding
