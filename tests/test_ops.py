@@ -47,41 +47,81 @@ def test_pad_and_crop(height, width, multiple):
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 14)])
 @pytest.mark.parametrize("p", [2, 4])
-def test_patch_convolution_equals_convolution(size, p):
-    x, kernel, bias = images(2, *size, 3), images(p, p, 3, 5), images(5)
+def test_patches_as_a_product(size, p):
+    arguments = images(2, *size, 3), images(p, p, 3, 5), images(5)
+    _assert_same(ops.convolve_patches, arguments)
+    y = ops.convolve_patches(*arguments)
+    assert tuple(y.shape) == (2, size[0] // p, size[1] // p, 5)
 
-    def fast(x, kernel, bias):
-        return ops.convolve_patches(x, kernel, bias)
 
-    def plain(x, kernel, bias):
-        y = keras.ops.conv(x, kernel, strides=p, data_format="channels_last")
-        return y + bias
+@pytest.mark.parametrize("shape", [(7, 4), (2, 3, 4), (2, 3, 5, 4), (1, 1, 4)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_projection_as_a_product(shape, bias):
+    x, kernel = images(*shape), images(4, 6)
 
-    _assert_same(fast, plain, (x, kernel, bias))
+    def project(x, kernel, *bias):
+        return ops.project(x, kernel, bias[0] if bias else None)
+
+    _assert_same(project, (x, kernel, images(6)) if bias else (x, kernel))
+    y = to_numpy(project(x, kernel))
+    np.testing.assert_allclose(y, x @ kernel, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(5, 7), (1, 1)])
-def test_shifts_equal_depthwise_convolution(size):
-    x, kernel, bias = images(2, *size, 6), images(3, 3, 6, 1), images(6)
-
-    def by(method):
-        return lambda *args: ops.add_depthwise(*args, method=method)
-
-    _assert_same(by("shifts"), by("convolution"), (x, kernel, bias))
+@pytest.mark.parametrize("side", [3, 5])
+def test_depthwise_without_copies(size, side):
+    arguments = images(2, *size, 6), images(side, side, 6, 1), images(6)
+    _assert_same(ops.add_depthwise, arguments)
 
 
-def _assert_same(fast, plain, arguments) -> None:
-    """The two agree, forward and backward."""
+@pytest.mark.parametrize(("queries", "keys"), [(5, 7), (49, 49), (1, 1)])
+def test_fused_attention(queries, keys):
+    q, k, v = (images(3, n, 8, seed=n) for n in (queries, keys, keys))
+    _assert_same(lambda *x: ops.attend(*x, num_heads=2), (q, k, v))
+
+
+def test_fast_gelu():
+    _assert_same(ops.gelu, (images(50) * 4,))
+
+
+def test_the_switch():
+    assert ops.fast_paths_enabled()
+    with ops.fast_paths(False):
+        assert not ops.fast_paths_enabled()
+        with ops.fast_paths(True):
+            assert ops.fast_paths_enabled()
+        assert not ops.fast_paths_enabled()
+    assert ops.fast_paths_enabled()
+
+
+def test_the_environment_switches_too(monkeypatch):
+    monkeypatch.setenv("KERAS_TWINS_FAST_PATHS", "0")
+    assert not ops.fast_paths_enabled()
+    with ops.fast_paths(True):
+        assert ops.fast_paths_enabled()
+
+
+def _plain(function):
+    def without_fast_paths(*arguments):
+        with ops.fast_paths(False):
+            return function(*arguments)
+
+    return without_fast_paths
+
+
+def _assert_same(function, arguments) -> None:
+    """Fast paths and plain operations agree, forward and backward."""
     tensors = [keras.ops.convert_to_tensor(a) for a in arguments]
+    plain = _plain(function)
     np.testing.assert_allclose(
-        to_numpy(fast(*tensors)), to_numpy(plain(*tensors)), atol=1e-5
+        to_numpy(function(*tensors)), to_numpy(plain(*tensors)), atol=1e-5
     )
     for a, b in zip(
-        gradients_of(fast, arguments),
+        gradients_of(function, arguments),
         gradients_of(plain, arguments),
         strict=True,
     ):
-        np.testing.assert_allclose(a, b, atol=2e-5)
+        np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-5)
 
 
 def test_gelu_is_exact():

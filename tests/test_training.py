@@ -88,6 +88,8 @@ def test_training_lowers_the_loss(jit_compile, checkpointing, backend):
 
 
 @pytest.mark.slow
+# PyTorch's compiler uses what PyTorch has deprecated.
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_training_lowers_the_loss_compiled_by_torch(checkpointing, backend):
     if backend != "torch":

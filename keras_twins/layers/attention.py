@@ -9,9 +9,9 @@ from keras_twins.config import Reduction
 from keras_twins.config import WindowPadding
 from keras_twins.config import check_choice
 from keras_twins.layers.composite import CompositeLayer
-from keras_twins.layers.composite import dense_part
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.layers.initializers import ConvolutionNormal
+from keras_twins.layers.projection import dense_part
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 

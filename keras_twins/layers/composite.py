@@ -4,8 +4,6 @@ from typing import Any
 
 import keras
 
-from keras_twins.layers.initializers import DenseNormal
-
 
 class CompositeLayer(keras.layers.Layer):
     """A layer whose configuration remembers which parts are quantized.
@@ -39,24 +37,3 @@ def serialize_dtype(layer: keras.layers.Layer) -> Any:
             default_policy=policy, policy_map=parts
         )
     return keras.dtype_policies.serialize(policy)
-
-
-def dense_part(
-    owner: keras.layers.Layer, units: int, name: str
-) -> keras.layers.Dense:
-    """Returns a dense layer with the originals' initial values.
-
-    Args:
-        owner: The layer that it is a part of; gives the dtype.
-        units: Number of output channels.
-        name: Name of the part.
-
-    Returns:
-        The layer, not yet built.
-    """
-    return keras.layers.Dense(
-        units,
-        kernel_initializer=DenseNormal(),
-        dtype=owner.dtype_policy,
-        name=name,
-    )

@@ -1,4 +1,7 @@
-"""The feed-forward part of a block."""
+"""The feed-forward part of a block.
+
+Shape suffixes: T positions of all maps, C channels or hidden units.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.layers.composite import CompositeLayer
-from keras_twins.layers.composite import dense_part
+from keras_twins.layers.projection import dense_part
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
@@ -56,9 +59,13 @@ class MLP(CompositeLayer):
         self.fc2.build((*input_shape[:-1], self.hidden_dim))
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        x = ops.gelu(self.fc1(inputs))
-        x = self.dropout(x, training=training)
-        return self.dropout(self.fc2(x), training=training)
+        # A matrix throughout: a reshape between product and activation would
+        # keep TensorFlow from fusing them.
+        x_TC = keras.ops.reshape(inputs, (-1, inputs.shape[-1]))
+        x_TC = ops.gelu(self.fc1(x_TC))
+        x_TC = self.dropout(x_TC, training=training)
+        x_TC = self.dropout(self.fc2(x_TC), training=training)
+        return keras.ops.reshape(x_TC, (-1, *keras.ops.shape(inputs)[1:]))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

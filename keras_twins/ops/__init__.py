@@ -1,0 +1,43 @@
+"""Pure tensor functions and the only branches on the backend."""
+
+from keras_twins.ops.activation import gelu
+from keras_twins.ops.attention import attend
+from keras_twins.ops.depthwise import add_depthwise
+from keras_twins.ops.fast_paths import fast_paths
+from keras_twins.ops.fast_paths import fast_paths_enabled
+from keras_twins.ops.maps import check_min_size
+from keras_twins.ops.maps import crop
+from keras_twins.ops.maps import crop_to_multiple
+from keras_twins.ops.maps import merge_windows
+from keras_twins.ops.maps import pad_to_multiple
+from keras_twins.ops.maps import partition_windows
+from keras_twins.ops.maps import require_min_size
+from keras_twins.ops.maps import spatial_size
+from keras_twins.ops.products import convolve_patches
+from keras_twins.ops.products import project
+from keras_twins.ops.tensors import Shape
+from keras_twins.ops.tensors import Size
+from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import read
+
+__all__ = [
+    "Shape",
+    "Size",
+    "Tensor",
+    "add_depthwise",
+    "attend",
+    "check_min_size",
+    "convolve_patches",
+    "crop",
+    "crop_to_multiple",
+    "fast_paths",
+    "fast_paths_enabled",
+    "gelu",
+    "merge_windows",
+    "pad_to_multiple",
+    "partition_windows",
+    "project",
+    "read",
+    "require_min_size",
+    "spatial_size",
+]

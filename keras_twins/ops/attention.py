@@ -1,0 +1,106 @@
+"""Multi-head attention.
+
+Shape suffixes: B batch, C channels, L queries, M keys, N heads, D width of a
+head.
+"""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_twins.ops.fast_paths import fast_paths_enabled
+from keras_twins.ops.tensors import Tensor
+
+MASKED_SCORE = -1000.0
+"""Added to the scores of masked keys; `exp` of it is 0 in float32."""
+
+_CUDA_GRID = 2**16 - 1
+"""Most heads of all windows that PyTorch's CUDA kernels take in one call."""
+
+
+def attend(
+    query_BLC: Tensor,
+    key_BMC: Tensor,
+    value_BMC: Tensor,
+    num_heads: int,
+    key_mask_BM: Tensor | None = None,
+    dropout: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Multi-head scaled dot-product attention, softmax in float32.
+
+    The fast path is PyTorch's fused kernel, which takes neither masks nor
+    dropout here.
+
+    Args:
+        query_BLC: Queries of shape `(batch, queries, channels)`.
+        key_BMC: Keys of shape `(batch, keys, channels)`.
+        value_BMC: Values of shape `(batch, keys, channels)`.
+        num_heads: Number of heads; channels are `(num_heads, head_dim)`.
+        key_mask_BM: Tensor of shape `(batch, keys)`, 1 for keys that take
+            part and 0 for those that do not. `None`: all take part.
+        dropout: Applied to the attention weights.
+
+    Returns:
+        Tensor of shape `(batch, queries, channels)`.
+    """
+    if fast_paths_enabled() and key_mask_BM is None and dropout is None:
+        fused_BLC = _fused(query_BLC, key_BMC, value_BMC, num_heads)
+        if fused_BLC is not None:
+            return fused_BLC
+    head_dim = query_BLC.shape[-1] // num_heads
+    query_BNLD = _split_heads(query_BLC * head_dim**-0.5, num_heads)
+    key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
+    value_BNMD = _split_heads(value_BMC, num_heads)
+    dtype = keras.backend.standardize_dtype(query_BLC.dtype)
+    scores_BNLM = ops.cast(
+        ops.matmul(query_BNLD, key_BNDM),
+        keras.backend.result_type(dtype, "float32"),
+    )
+    if key_mask_BM is not None:
+        mask = ops.cast(key_mask_BM[:, None, None, :], scores_BNLM.dtype)
+        scores_BNLM = scores_BNLM + (1.0 - mask) * MASKED_SCORE
+    weights_BNLM = ops.cast(_softmax(scores_BNLM), dtype)
+    if dropout is not None:
+        weights_BNLM = dropout(weights_BNLM)
+    x_BNLD = ops.matmul(weights_BNLM, value_BNMD)
+    x_BLND = ops.transpose(x_BNLD, (0, 2, 1, 3))
+    return ops.reshape(x_BLND, ops.shape(query_BLC))
+
+
+def _softmax(scores_BNLM: Tensor) -> Tensor:
+    if scores_BNLM.shape[-1] == 1:
+        # A lone key, as in images of 32 pixels, is no mistake, though Keras
+        # warns of it. The difference keeps the gradient connected: zero.
+        return ops.exp(scores_BNLM - scores_BNLM)
+    return ops.softmax(scores_BNLM, axis=-1)
+
+
+def _split_heads(
+    x_BLC: Tensor,
+    num_heads: int,
+    axes: tuple[int, int, int, int] = (0, 2, 1, 3),
+) -> Tensor:
+    """Splits C into (N, D), then permutes (B, L, N, D) by `axes`."""
+    _, length, channels = ops.shape(x_BLC)
+    x_BLND = ops.reshape(x_BLC, (-1, length, num_heads, channels // num_heads))
+    return ops.transpose(x_BLND, axes)
+
+
+def _fused(
+    query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
+) -> Tensor | None:
+    """Returns the attention by PyTorch's fused kernel, if it can be used."""
+    if keras.backend.backend() != "torch":
+        return None
+    import torch
+
+    query_BLC = ops.convert_to_tensor(query_BLC)
+    if query_BLC.is_cuda and query_BLC.shape[0] * num_heads > _CUDA_GRID:
+        return None
+    x_BNLD = torch.nn.functional.scaled_dot_product_attention(
+        _split_heads(query_BLC, num_heads),
+        _split_heads(key_BMC, num_heads),
+        _split_heads(value_BMC, num_heads),
+    )
+    return x_BNLD.transpose(1, 2).reshape(query_BLC.shape)

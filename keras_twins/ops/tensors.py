@@ -1,0 +1,34 @@
+"""What a tensor is here, and how the value of a variable is read."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+"""A tensor of the running backend, or a `keras.KerasTensor`."""
+
+Shape = tuple[Any, ...]
+"""Sizes of a tensor's axes: an `int`, or `None` where it is unknown."""
+
+Size = Any
+"""An `int` when it is known, else a scalar integer tensor."""
+
+
+def read(variable: keras.Variable) -> Tensor:
+    """Returns the value that a variable has now.
+
+    Args:
+        variable: A Keras variable.
+
+    Returns:
+        A tensor that later assignments do not change, in the dtype of the
+        running policy. Weights are not copied.
+    """
+    value = variable.value
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(value)
+    # PyTorch assigns in place. Only states change during a forward pass.
+    return value if variable.trainable else ops.copy(value)
