@@ -9,7 +9,8 @@ BACKENDS := tensorflow jax torch
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow test-network tables lint format bench parity clean
+.PHONY: demo test test-slow test-network tables lint format bench parity \
+  export-table clean
 
 demo: $(VENV)/demo.stamp
 	KERAS_BACKEND=$${KERAS_BACKEND:-tensorflow} $(BIN)/keras-twins demo
@@ -51,9 +52,22 @@ format: $(VENV)/lint.stamp
 tables: parity
 	$(BIN)/python -m weights_port models-table
 
+# The short form; BENCH="" is the long one, BENCH="speed --systems jax" a part.
+BENCH ?= --short
+
 bench: $(VENV)/dev.stamp
-	$(BIN)/keras-twins bench
+	$(BIN)/keras-twins bench $(BENCH)
 	$(BIN)/python -m weights_port bench-table
+
+# Every export of two models; the quantized ones also on the other backends.
+# Trains the demo's model where `make demo` has not.
+export-table: $(VENV)/dev.stamp
+	KERAS_BACKEND=tensorflow $(BIN)/python -m weights_port export-cards
+	@for backend in jax torch; do \
+	  KERAS_BACKEND=$$backend $(BIN)/python -m weights_port export-cards \
+	    --formats keras || exit 1; \
+	done
+	$(BIN)/python -m weights_port export-table
 
 # Measures on every backend, then writes the table into the README.
 parity: $(VENV)/dev.stamp

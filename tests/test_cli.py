@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import tomllib
@@ -11,11 +12,14 @@ from safetensors.numpy import save_file
 import keras_twins
 from keras_twins import benchmark
 from keras_twins import demo
+from keras_twins import export
 from keras_twins.cli import main
 from keras_twins.config import VARIANTS
+from keras_twins.export.comparison import Limits
 from keras_twins.weights import pretrained
 from keras_twins.weights import read_checkpoint
 from keras_twins.weights.errors import WeightsDownloadError
+from tests.tiny import SHALLOW
 
 
 def error_of(capsys) -> str:
@@ -176,6 +180,95 @@ def test_convert_names_the_way_out(weights, tmp_path, capsys):
     assert "must end in .weights.h5 or .safetensors" in error_of(capsys)
 
 
+@pytest.fixture
+def exported(monkeypatch) -> list:
+    """Exports nothing; notes what it is asked for, and refuses `int8`."""
+    calls = []
+
+    def export_model(model, path, format, **options):
+        calls.append((model, path, format, options))
+        print("what a converter says")
+        card = export.ExportReport(
+            format=format,
+            precision=options["precision"],
+            backend="",
+            path=path.with_name(f"{path.name}.rejected"),
+            bytes=1,
+            images=1,
+            image_source="",
+            limits=Limits(),
+            problems=("It is wrong.",),
+        )
+        if options["precision"] == "int8":
+            raise export.ExportError(f"Kept as\n{card.path}.", card)
+        return dataclasses.replace(card, path=path, problems=())
+
+    monkeypatch.setattr(export, "export_model", export_model)
+    return calls
+
+
+def test_export_of_a_variant(weights, image, tmp_path, exported, capsys):
+    path = tmp_path / "out.tflite"
+    command = ["export", "svt_small", str(path), "--weights", str(weights)]
+    options = ["--size", "32", "--images", image, image, "--uint8"]
+    card = tmp_path / "card.json"
+    assert main([*command, *options, "--json", str(card)]) == 0
+    ((model, target, format, options),) = exported
+    assert (target, format) == (path, "litert")
+    assert model.input_shape == (None, 32, 32, 3)
+    same = keras_twins.TwinsSVTSmall(weights=weights, input_shape=(32, 32, 3))
+    np.testing.assert_array_equal(*(x.get_weights()[0] for x in (model, same)))
+    pixels = keras_twins.preprocessing.load_image(image, 32)
+    np.testing.assert_array_equal(options.pop("images"), [pixels, pixels])
+    assert options == {
+        "precision": "float32",
+        "input_dtype": "uint8",
+        "preprocess": False,
+        "image_size": (32, 32),
+        "representative_images": None,
+        "tolerance": None,
+        "min_agreement": None,
+        "overwrite": False,
+    }
+    output = capsys.readouterr()
+    assert output.out.startswith("format       litert, float32\n")
+    assert "what a converter says" in output.err
+    assert json.loads(card.read_text())["format"] == "litert"
+
+
+def test_a_refused_export_exits_with_1(tmp_path, exported, capsys):
+    command = ["export", "svt_small", str(tmp_path / "new.onnx")]
+    command += ["--format", "saved_model", "--precision", "int8"]
+    command += ["--weights", "none", "--size", "32", "--no-top"]
+    command += ["--json", str(tmp_path / "card.json")]
+    assert main(command) == 1
+    assert exported[0][0].output_shape == (None, 1, 1, 512)
+    output = capsys.readouterr()
+    assert "verdict      refused: It is wrong." in output.out
+    rejected = tmp_path / "new.onnx.rejected"
+    assert output.err.endswith(f"keras-twins: Kept as {rejected}.\n")
+    assert json.loads((tmp_path / "card.json").read_text())["problems"]
+
+
+def test_export_of_a_saved_model(tmp_path, capsys):
+    if "saved_model" not in export.exportable_formats():
+        pytest.skip("this backend writes no SavedModel")
+    pytest.importorskip("sklearn")
+    model = keras_twins.classifier(
+        SHALLOW, input_shape=(32, 32, 3), classes=5, name="mine"
+    )
+    model.save(tmp_path / "mine.keras")
+    command = ["export", str(tmp_path / "mine.keras"), str(tmp_path / "out")]
+    assert main([*command, "--format", "saved_model"]) == 0
+    assert (tmp_path / "out" / "saved_model.pb").is_file()
+    assert "\nverdict      accepted" in capsys.readouterr().out
+    assert main([*command, "--format", "saved_model"]) == 1
+    assert "overwrite" in capsys.readouterr().err
+    command[1] = "missing.keras"
+    assert main([*command, "--format", "saved_model"]) == 1
+    assert "no file missing.keras" in error_of(capsys)
+
+
 def test_demo(tmp_path, monkeypatch):
     folders = []
 
@@ -192,7 +285,7 @@ def test_demo(tmp_path, monkeypatch):
     assert folders == [tmp_path, pathlib.Path("results/demo")]
 
 
-def test_bench(tmp_path, monkeypatch, capsys):
+def test_bench_import(tmp_path, monkeypatch, capsys):
     def run_benchmark(backends, repeats):
         row = benchmark.Measurement(
             name="import", backend=backends[0], unit="s", runs=(2.0,) * repeats
@@ -200,12 +293,62 @@ def test_bench(tmp_path, monkeypatch, capsys):
         return benchmark.BenchmarkReport(rows=(row,), machine={}, versions={})
 
     monkeypatch.setattr(benchmark, "run_benchmark", run_benchmark)
-    path = tmp_path / "bench.json"
-    command = ["bench", "--repeats", "3", "--backends", "jax", "--out"]
-    assert main([*command, str(path)]) == 0
+    command = ["bench", "import", "--repeats", "3", "--backends", "jax"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
     assert "| import | jax | 2.000 |" in capsys.readouterr().out
-    (row,) = json.loads(path.read_text())["rows"]
-    assert row["runs"] == [2.0, 2.0, 2.0]
+    parts = json.loads((tmp_path / "bench.json").read_text())["parts"]
+    assert parts["import"]["rows"][0]["runs"] == [2.0, 2.0, 2.0]
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list:
+    """Measures nothing; notes what it is asked for."""
+    calls = []
+
+    def note(systems, variants, what, rounds, **options):
+        names = [system.name for system in systems]
+        calls.append((names, variants, what, rounds, options))
+        return benchmark.SpeedReport(
+            rows=(), failures=(), references=(), machine={}, versions={}
+        )
+
+    monkeypatch.setattr(benchmark, "run_speed", note)
+    monkeypatch.setattr(
+        benchmark,
+        "run_scale",
+        lambda *values, **options: benchmark.ScaleReport(
+            note(*values, **options)
+        ),
+    )
+    return calls
+
+
+def test_bench_speed_and_scale(tmp_path, measured, capsys):
+    command = ["bench", "speed", "scale", "--short", "--out", str(tmp_path)]
+    command += ["--systems", "jax", "timm", "--variants", "svt_base"]
+    command += ["--batch", "2", "--sizes", "64", "--dtypes", "bfloat16"]
+    assert main([*command, "--training", "--preload", "early"]) == 0
+    speed, scale = measured
+    names = ["jax", "timm-eager", "timm-compile"]
+    case = benchmark.Case(size=64, batch=2, dtype="bfloat16")
+    short = benchmark.SHORT
+    assert speed[:4] == (names, ["svt_base"], (case,), short.rounds)
+    assert scale[:4] == (names, ["svt_base"], [64], short.scale_rounds)
+    assert speed[4]["preload"] == scale[4]["preload"] == ["early"]
+    parts = json.loads((tmp_path / "bench.json").read_text())["parts"]
+    assert list(parts) == ["speed", "scale"]
+
+
+def test_bench_in_its_long_form(tmp_path, measured, capsys):
+    assert main(["bench", "speed", "scale", "--out", str(tmp_path)]) == 0
+    speed, scale = measured
+    assert speed[0] == [system.name for system in benchmark.SYSTEMS]
+    assert speed[1:4] == (
+        ("svt_small", "pcpvt_small"),
+        benchmark.LONG.cases(),
+        benchmark.LONG.rounds,
+    )
+    assert max(scale[2]) == 2048 and scale[1] == ("svt_small",)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +356,10 @@ def test_bench(tmp_path, monkeypatch, capsys):
     [
         ["summary", "svt_small", "--size", "8"],
         ["classify", "missing.png"],
-        ["bench", "--backends", "caffe"],
+        ["bench", "import", "--backends", "caffe"],
+        ["bench", "paint"],
+        ["bench", "speed", "--systems", "caffe"],
+        ["bench", "scale", "--variants", "svt_huge"],
     ],
 )
 def test_errors_are_one_line(command, capsys):
@@ -240,6 +386,14 @@ def test_an_image_that_is_none(weights, capsys):
         (["classify", "x.png", "--crop", "none"], "--crop"),
         (["convert", "a.pth", "b.weights.h5"], "--model"),
         (["bench", "--repeats", "some"], "at least 1"),
+        (["export", "svt_small"], "PATH"),
+        (["export", "svt_huge", "x.tflite"], "name of a constructor"),
+        (["export", "svt_small", "x.tflite", "--precision", "int3"], "int3"),
+        (["export", "svt_small", "folder"], "--format is needed"),
+        (
+            ["export", "a.keras", "b.tflite", "--classes", "64"],
+            "--classes: only",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_2(command, message, capsys):

@@ -150,3 +150,79 @@ def test_port_weights_refuses_other_formats(tmp_path):
         load("port_weights").main(
             [str(tmp_path / "weights.pth"), str(tmp_path / "x.onnx")]
         )
+
+
+@pytest.fixture
+def tiny_pictures(tmp_path) -> pathlib.Path:
+    write_pictures(tmp_path / "pictures", count=3)
+    return tmp_path / "pictures"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_serve_saved_model(tmp_path, capsys):
+    pytest.importorskip("tensorflow")
+    example = load("serve_saved_model")
+    keras.utils.set_random_seed(1)
+    model = example.load_model(None)
+    model.save(tmp_path / "model.keras")
+    outputs = example.main(
+        ["--model", str(tmp_path / "model.keras"), "--pictures", "3"]
+        + ["--out", str(tmp_path)]
+    )
+    pictures = example.load_pictures(model, 3)
+    assert (pictures.dtype, pictures.shape) == ("uint8", (3, 32, 32, 3))
+    np.testing.assert_allclose(
+        outputs, model.predict(pictures, verbose=0), atol=1e-5
+    )
+    assert (tmp_path / "1" / "saved_model.pb").is_file()
+    printed = capsys.readouterr().out
+    assert "dtype: DT_UINT8\n      shape: (-1, 32, 32, 3)" in printed
+    assert "verdict      accepted" in printed
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_run_litert(tmp_path, tiny_pictures, capsys):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("tensorflow")
+    example = load("run_litert")
+    path = example.export_small_model(str(tmp_path))
+    pictures = [str(x) for x in sorted(tiny_pictures.rglob("*.png"))]
+    scores = example.main([*pictures, "--file", path])
+    assert list(scores) == pictures
+    assert {x.shape for x in scores.values()} == {(10,)}
+    assert abs(sum(scores[pictures[0]]) - 1) < 1e-5
+    assert capsys.readouterr().out.count("class ") == 3 * len(pictures)
+    cut = example.LiteRTClassifier(path).cut(
+        np.arange(400 * 300).reshape(400, 300)
+    )
+    assert cut.shape == (96, 96)
+    # The middle of the picture, each line of pixels at its own distance.
+    assert np.ptp(cut[:, 0] // 300) <= 300 and cut[0, 0] % 300 <= 3
+
+
+def test_run_litert_wants_bytes(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("tensorflow")
+    from keras_twins.export import export_model
+
+    image = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    model = keras.Model(image, keras.layers.Dense(2)(pooled))
+    export_model(model, tmp_path / "float.tflite", "litert")
+    with pytest.raises(ValueError, match="takes float32.*--uint8"):
+        load("run_litert").LiteRTClassifier(str(tmp_path / "float.tflite"))
+
+
+def test_run_onnx_batch(tmp_path, tiny_pictures, capsys):
+    for package in ("onnxruntime", "onnx"):
+        pytest.importorskip(package)
+    example = load("run_onnx_batch")
+    path = example.export_small_model(str(tmp_path))
+    options = ["--file", path, "--out", str(tmp_path / "classes.csv")]
+    whole = example.main([str(tiny_pictures), *options, "--batch", "6"])
+    parts = example.main([str(tiny_pictures), *options, "--batch", "4"])
+    assert len(whole) == 6 and whole == parts
+    lines = (tmp_path / "classes.csv").read_text().splitlines()
+    assert lines[0] == "picture,class,score"
+    assert [line.split(",")[0] for line in lines[1:]] == [x for x, _ in whole]
+    assert "6 pictures" in capsys.readouterr().out

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from keras_twins import VARIANTS
 from keras_twins.config import DIALECTS
+from weights_port import export_commands
 from weights_port.convert import convert
 from weights_port.convert import export
 from weights_port.inspection import inspect_file
@@ -197,16 +198,17 @@ def _add_tables(
     commands: argparse._SubParsersAction, rows: pathlib.Path
 ) -> None:
     """Adds the commands that write the README's tables."""
-    bench = pathlib.Path("results") / "bench.json"
+    bench = pathlib.Path("results") / "bench" / "bench.json"
     sub = commands.add_parser("parity-table", help="write it into the README")
     sub.add_argument("--rows", type=pathlib.Path, default=rows)
     sub.set_defaults(run=_parity_table)
     sub = commands.add_parser("bench-table", help="write it into the README")
     sub.add_argument("--report", type=pathlib.Path, default=bench)
     sub.set_defaults(run=_bench_table)
+    export_commands.add_commands(commands)
     sub = commands.add_parser("models-table", help="write it into the README")
     sub.set_defaults(run=_models_table)
-    for name in ("parity-table", "bench-table", "models-table"):
+    for name in ("parity-table", "bench-table", "export-table", "models-table"):
         commands.choices[name].add_argument(
             "--readme", type=pathlib.Path, default=pathlib.Path("README.md")
         )

@@ -8,8 +8,6 @@ import argparse
 import gc
 import json
 import pathlib
-import resource
-import sys
 import time
 
 
@@ -72,17 +70,19 @@ def measure_load(variant: str, path: str) -> dict[str, float]:
         `peak` is a lower bound.
     """
     import keras_twins
+    from keras_twins.benchmark.memory import peak_memory
+    from keras_twins.benchmark.memory import reset_peak
     from keras_twins.weights import load_weights_file
 
     model = keras_twins.classifier(variant, weights=None)
     config = keras_twins.VARIANTS[variant]
     gc.collect()
-    reset = _reset_peak()
-    before = _peak_memory(reset)
+    reset = reset_peak()
+    before = peak_memory(reset)
     start = time.perf_counter()
     load_weights_file(model, config, path, include_top=True)
     seconds = time.perf_counter() - start
-    above = _peak_memory(reset) - before
+    above = peak_memory(reset) - before
     size = pathlib.Path(path).stat().st_size
     return {
         "seconds": seconds,
@@ -90,25 +90,6 @@ def measure_load(variant: str, path: str) -> dict[str, float]:
         "peak": above / size,
         "reset": float(reset),
     }
-
-
-def _reset_peak() -> bool:
-    """Sets the peak of the memory to what is used now, where Linux can."""
-    try:
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _peak_memory(reset: bool) -> int:
-    """Returns the largest resident memory, in bytes, since the reset."""
-    if reset:
-        # Unlike `ru_maxrss`, it knows nothing of the parent process.
-        status = pathlib.Path("/proc/self/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _main() -> None:

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 from keras_twins.version import __version__
@@ -13,7 +14,7 @@ def describe_machine() -> dict[str, str]:
     """Returns processor, number of cores and system, by name."""
     return {
         "processor": _processor(),
-        "cores": str(_cores()),
+        "cores": str(count_cores()),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
@@ -34,6 +35,19 @@ def describe_versions(backends: Sequence[str]) -> dict[str, str]:
     }
 
 
+def join_facts(facts: Mapping[str, str]) -> str:
+    """Returns a sentence that names machine and versions.
+
+    Args:
+        facts: What they are, by name.
+
+    Returns:
+        One sentence.
+    """
+    named = ", ".join(f"{name} {fact}" for name, fact in facts.items())
+    return f"Measured with {named}."
+
+
 def _processor() -> str:
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
@@ -46,7 +60,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
+def count_cores() -> int:
+    """Returns how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from keras_twins.benchmark.machine import join_facts
 from keras_twins.weights.files import replace_file
 
 _HEADER = ("measure", "backend", "median", "range", "unit", "target", "met")
@@ -68,9 +69,8 @@ class BenchmarkReport:
         """Returns the measurements as a table in Markdown."""
         lines = [_HEADER, ("---",) * len(_HEADER), *map(_cells, self.rows)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        facts = {**self.machine, **self.versions}
-        below = ", ".join(f"{name} {fact}" for name, fact in facts.items())
-        return "\n\n".join([table, *self.notes, f"Measured with {below}."])
+        facts = join_facts({**self.machine, **self.versions})
+        return "\n\n".join([table, *self.notes, facts])
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as a dictionary that JSON can hold."""

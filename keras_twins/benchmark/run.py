@@ -4,7 +4,6 @@ import dataclasses
 import importlib.util
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from keras_twins.benchmark import child
 from keras_twins.benchmark.machine import describe_machine
 from keras_twins.benchmark.machine import describe_versions
+from keras_twins.benchmark.process import worker_environment
 from keras_twins.benchmark.report import BenchmarkReport
 from keras_twins.benchmark.report import Measurement
 
@@ -23,7 +23,6 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 _BUILT = "svt_base"
 _LOADED = "svt_large"
-_ROOT = pathlib.Path(child.__file__).parents[2]
 
 Values = Mapping[str, float]
 """What a process measured, by name."""
@@ -163,16 +162,10 @@ def _take_turns(
 
 def _run(command: Sequence[str], backend: str) -> Values:
     """Runs one process and returns what it measured."""
-    search = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {
-        "KERAS_BACKEND": backend,
-        "PYTHONPATH": os.pathsep.join(filter(None, search)),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
     done = subprocess.run(
         # -P: the folder of the script is no place to import from.
         [sys.executable, "-P", child.__file__, *command],
-        env=environment,
+        env=worker_environment({"KERAS_BACKEND": backend}),
         capture_output=True,
         text=True,
     )

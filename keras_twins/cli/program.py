@@ -6,10 +6,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from keras_twins.cli import benchmarks
+from keras_twins.cli import exports
 from keras_twins.cli import files
 from keras_twins.cli import models
 from keras_twins.cli import runs
-from keras_twins.config import VARIANTS
+from keras_twins.cli.arguments import positive
+from keras_twins.cli.arguments import variant
 from keras_twins.preprocessing import CROP_FRACTIONS
 from keras_twins.version import __version__
 
@@ -60,8 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_summary(commands)
     _add_classify(commands)
     _add_convert(commands)
+    exports.add_command(commands)
     _add_demo(commands)
-    _add_bench(commands)
+    benchmarks.add_command(commands)
     return parser
 
 
@@ -135,60 +139,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     sub.set_defaults(run=runs.demo)
 
 
-def _add_bench(commands: argparse._SubParsersAction) -> None:
-    sub = commands.add_parser(
-        "bench", help="measure import, building and loading"
-    )
-    sub.add_argument("--repeats", type=positive, default=5)
-    sub.add_argument(
-        "--backends", nargs="+", help="by default, all that are installed"
-    )
-    path = pathlib.Path("results") / "bench.json"
-    sub.add_argument("--out", type=pathlib.Path, default=path)
-    sub.set_defaults(run=runs.bench)
-
-
 def _add_size(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--size", type=positive, default=224, help="side in pixels"
     )
-
-
-def variant(text: str) -> str:
-    """Returns the key of a published variant.
-
-    Args:
-        text: The key itself, or the name of the constructor.
-
-    Returns:
-        A key of `keras_twins.VARIANTS`.
-
-    Raises:
-        argparse.ArgumentTypeError: If there is no such variant.
-    """
-    name = models.variants_by_constructor().get(text, text)
-    if name not in VARIANTS:
-        raise argparse.ArgumentTypeError(
-            f"expected one of {', '.join(VARIANTS)}, or the name of a "
-            f"constructor such as TwinsSVTBase. Received: {text}"
-        )
-    return name
-
-
-def positive(text: str) -> int:
-    """Returns a number of at least 1.
-
-    Args:
-        text: The number in decimal digits.
-
-    Returns:
-        The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If the text is no such number.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected an integer of at least 1. Received: {text}"
-        )
-    return int(text)

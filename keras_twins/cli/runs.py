@@ -15,22 +15,3 @@ def demo(arguments: argparse.Namespace) -> int:
     from keras_twins.demo import run_demo
 
     return run_demo(arguments.out).exit_code
-
-
-def bench(arguments: argparse.Namespace) -> int:
-    """Runs the benchmark and prints its table.
-
-    Args:
-        arguments: `backends`, `repeats`, and `out`, the file of the results.
-
-    Returns:
-        Exit code: 0 even where a target is missed; a slow machine is no
-        error.
-    """
-    from keras_twins.benchmark import run_benchmark
-
-    report = run_benchmark(arguments.backends, arguments.repeats)
-    report.write(arguments.out)
-    print(report.table())
-    print(f"\nEvery run stands in {arguments.out}.")
-    return 0

@@ -5,10 +5,12 @@ from keras_twins.export.formats import exportable_formats
 from keras_twins.export.formats import load_artifact
 from keras_twins.export.report import ExportError
 from keras_twins.export.report import ExportReport
+from keras_twins.export.signature import describe_signature
 
 __all__ = [
     "ExportError",
     "ExportReport",
+    "describe_signature",
     "export_model",
     "exportable_formats",
     "load_artifact",

@@ -3,25 +3,27 @@
 import dataclasses
 import os
 import pathlib
-import tempfile
 import time
 
 import keras
 import numpy as np
 
+from keras_twins.export.comparison import choose_limits
+from keras_twins.export.elsewhere import choose_backend
+from keras_twins.export.elsewhere import write_elsewhere
 from keras_twins.export.formats import Format
 from keras_twins.export.formats import find_format
-from keras_twins.export.formats import load_artifact
-from keras_twins.export.formats import require_packages
+from keras_twins.export.formats import require
+from keras_twins.export.plan import Plan
+from keras_twins.export.probe import probe_images
+from keras_twins.export.proof import prove
 from keras_twins.export.report import ExportError
 from keras_twins.export.report import ExportReport
-from keras_twins.export.report import artifact_bytes
-from keras_twins.export.report import max_difference
-from keras_twins.export.report import top1_agreement
-
-_PROBE_BATCH = 2
-_PROBE_SIDE = 64
-_REASON_LENGTH = 200
+from keras_twins.export.serving import serving_model
+from keras_twins.export.targets import check_target
+from keras_twins.export.targets import put_aside
+from keras_twins.export.targets import put_in_place
+from keras_twins.export.targets import workshop
 
 
 def export_model(
@@ -29,38 +31,66 @@ def export_model(
     path: str | os.PathLike[str],
     format: str = "saved_model",
     *,
+    precision: str = "float32",
+    input_dtype: str | None = None,
+    preprocess: bool = False,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int | None = None,
     images: np.ndarray | None = None,
-    tolerance: float = 1e-4,
+    representative_images: np.ndarray | None = None,
+    tolerance: float | None = None,
+    min_agreement: float | None = None,
     overwrite: bool = False,
 ) -> ExportReport:
     """Exports a model, runs the artefact and compares it with Keras.
 
     The artefact is written under a temporary name in the same folder, loaded
     in the format's own runtime and run. It gets its name only if its outputs
-    agree with Keras.
+    agree with Keras. A format that the running backend cannot write is
+    written in a second process, with a backend that can.
 
     Args:
         model: Model with one image input.
-        path: Where the artefact goes: a folder for `"saved_model"`, a file
-            that ends in `.tflite` for `"litert"`.
-        format: `"saved_model"` (TensorFlow and JAX backends) or `"litert"`
-            (TensorFlow backend).
+        path: Where the artefact goes: a folder for `"saved_model"` and
+            `"openvino"`; a file that ends in `.tflite` for `"litert"`, in
+            `.onnx` for `"onnx"`, in `.pt2` for `"torch"`.
+        format: `"saved_model"`, `"litert"`, `"onnx"`, `"openvino"` or
+            `"torch"`.
+        precision: `"float32"`; for `"litert"` and `"openvino"` also
+            `"float16"` and `"int8"`, for `"litert"` also `"dynamic_int8"`
+            (weights only).
+        input_dtype: `"uint8"`: the artefact takes raw pixels. By default,
+            what the model takes.
+        preprocess: Whether the artefact normalises pixels of 0 to 255 with
+            ImageNet's mean and deviation, for a model built without that.
+        image_size: Height and width in pixels, for a model that leaves them
+            open. `"litert"` and `"torch"` need them fixed, and so do JAX and
+            PyTorch as writers.
+        batch_size: Number of images in a batch of `"litert"`, by default 1.
+            The other formats take batches of any size.
         images: Images of shape `(batch, height, width, channels)` on which
-            the two are compared; by default two of random pixels.
+            the two are compared; by default, crops of two photographs.
+        representative_images: Images on which `"int8"` finds the ranges of
+            the activations; by default, the same photographs. Some hundred
+            from the training set are better.
         tolerance: Largest difference from Keras that is accepted, as a
-            fraction of Keras's largest output.
+            fraction of Keras's largest output; by default, that of the
+            precision.
+        min_agreement: Smallest fraction of the images that must have the
+            same class; by default, that of the precision.
         overwrite: Whether an artefact that is already there is replaced.
 
     Returns:
         An `ExportReport`.
 
     Raises:
-        ValueError: If the format is unknown, or the running backend, the
-            path or the model does not fit it.
+        ValueError: If an argument, or the model, does not fit the format.
         ImportError: If a package that the format needs is missing.
-        FileExistsError: If `path` exists and `overwrite` is false.
+        FileExistsError: If `path` exists and `overwrite` is false, or if it
+            is something else than such an artefact.
+        OSError: If `path` cannot be written.
         ExportError: If the artefact cannot be run, or differs from Keras; it
-            is removed.
+            is kept under its name with `.rejected` added.
 
     Example:
 
@@ -68,150 +98,101 @@ def export_model(
     from keras_twins.export import export_model
 
     model = keras_twins.TwinsSVTSmall(weights=None, input_shape=(224, 224, 3))
-    report = export_model(model, "twins_saved_model")
-    print(report.bytes, report.max_abs_difference)
+    report = export_model(model, "twins.onnx", "onnx")
+    print(report)
     ```
     """
-    target = pathlib.Path(path)
-    chosen = _choose(format)
-    _check_target(chosen, format, target, overwrite)
-    _check_model(chosen, format, model)
-    require_packages(format, chosen.packages)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Whatever happens inside, this folder goes, and the artefact with it.
-    with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f".{target.name}."
-    ) as folder:
-        draft = pathlib.Path(folder) / target.name
-        start = time.perf_counter()
-        chosen.write(model, draft)
-        seconds = time.perf_counter() - start
-        report = _prove(model, draft, format, images, tolerance)
-        report = dataclasses.replace(report, path=target, seconds=seconds)
-        if target.exists():
-            os.replace(target, pathlib.Path(folder) / "replaced")
-        os.replace(draft, target)
-    return report
-
-
-def _choose(format: str) -> Format:
-    chosen, backend = find_format(format), keras.backend.backend()
-    if backend not in chosen.backends:
-        first = chosen.backends[0]
-        raise ValueError(
-            f"Keras exports format {format!r} from the backends "
-            f"{list(chosen.backends)}. Received: backend={backend!r}. Save "
-            "the model with `model.save('model.keras')` and export it in a "
-            f"process that runs with KERAS_BACKEND={first}: `model = "
-            "keras.saving.load_model('model.keras')`, then "
-            f"`export_model(model, path, {format!r})`."
-        )
-    return chosen
-
-
-def _check_target(
-    chosen: Format, format: str, target: pathlib.Path, overwrite: bool
-) -> None:
-    if not target.name.endswith(chosen.suffix):
-        raise ValueError(
-            f"`path` must end in {chosen.suffix!r} for format {format!r}. "
-            f"Received: path={str(target)!r}"
-        )
-    if target.exists() and not overwrite:
-        raise FileExistsError(
-            "`path` exists already; pass `overwrite=True` to replace it. "
-            f"Received: path={str(target)!r}"
-        )
-    if target.exists() and not _is_artifact(target):
-        raise FileExistsError(
-            "`path` is a folder that holds no SavedModel: it is not replaced, "
-            f"even with `overwrite=True`. Received: path={str(target)!r}"
-        )
-
-
-def _is_artifact(target: pathlib.Path) -> bool:
-    """Whether a path holds what an export could have written."""
-    return target.is_file() or (target / "saved_model.pb").is_file()
-
-
-def _check_model(chosen: Format, format: str, model: keras.Model) -> None:
-    if len(model.inputs) != 1:
-        raise ValueError(
-            "`model` must have one input. Received: a model with "
-            f"{len(model.inputs)} inputs"
-        )
-    shape = tuple(model.inputs[0].shape)
-    backend = keras.backend.backend()
-    if None in shape[1:] and backend not in chosen.dynamic_size:
-        raise ValueError(
-            f"Format {format!r} needs a fixed height and width from the "
-            f"{backend} backend. Received: a model with input shape {shape}. "
-            "Build it with a fixed "
-            "`input_shape`, such as (224, 224, 3), and hand the weights over "
-            "with `set_weights`."
-        )
-
-
-def _prove(
-    model: keras.Model,
-    draft: pathlib.Path,
-    format: str,
-    images: np.ndarray | None,
-    tolerance: float,
-) -> ExportReport:
-    """Runs the artefact next to the model; raises if they disagree."""
-    batch = _batch_for(model, images)
-    start = time.perf_counter()
-    received = _run_artifact(draft, format, batch)
-    load_seconds = time.perf_counter() - start
-    expected = _run_keras(model, batch)
-    difference = max_difference(expected, received)
-    largest = max(float(np.abs(x).max()) for x in expected)
-    # Written so that NaN is refused too.
-    if not difference <= tolerance * largest:
-        raise ExportError(
-            f"The exported {format!r} artefact differs from Keras by "
-            f"{difference:.3g}; the limit is {tolerance:.3g} of the largest "
-            f"output, {largest:.3g}. It was removed. If the model computes "
-            "in reduced precision, pass a larger `tolerance`."
-        )
-    return ExportReport(
-        format=format,
-        path=draft,
-        bytes=artifact_bytes(draft),
-        max_abs_difference=difference,
-        max_abs_output=largest,
-        top1_agreement=top1_agreement(expected, received),
-        seconds=0.0,
-        load_seconds=load_seconds,
+    target, chosen = pathlib.Path(path), find_format(format)
+    _check_precision(chosen, precision)
+    choose_limits(precision, tolerance, min_agreement)
+    check_target(chosen, target, overwrite)
+    served = serving_model(model, input_dtype, preprocess, image_size)
+    fixed_size = None not in tuple(served.inputs[0].shape[1:])
+    backend = choose_backend(chosen, precision, fixed_size)
+    require(chosen, chosen.runtime)
+    if backend == keras.backend.backend():
+        require(chosen, chosen.needs(backend, precision))
+    images = _as_input(served, images, "images")
+    plan = Plan(
+        precision=precision,
+        batch_size=_checked_batch_size(chosen, batch_size),
+        representative=_representative(
+            served, precision, representative_images
+        ),
     )
+    with workshop(target) as folder:
+        draft = folder / target.name
+        start = time.perf_counter()
+        if backend == keras.backend.backend():
+            chosen.write(served, draft, plan)
+        else:
+            write_elsewhere(served, draft, chosen, plan, backend)
+        seconds = time.perf_counter() - start
+        try:
+            report = prove(
+                served,
+                draft,
+                format,
+                precision,
+                images,
+                tolerance,
+                min_agreement,
+            )
+        except ExportError as error:
+            raise put_aside(error, chosen, draft, target) from error
+        put_in_place(draft, target)
+    return dataclasses.replace(report, path=target, seconds=seconds)
 
 
-def _run_artifact(
-    draft: pathlib.Path, format: str, batch: np.ndarray
-) -> list[np.ndarray]:
-    try:
-        return load_artifact(draft, format)(batch)
-    # Each runtime has errors of its own; all mean the same.
-    except Exception as error:
-        reason = " ".join(str(error).split())[-_REASON_LENGTH:]
-        raise ExportError(
-            f"The exported {format!r} artefact cannot be run here, and was "
-            f"removed. The runtime says: ...{reason}"
-        ) from error
+def _check_precision(chosen: Format, precision: str) -> None:
+    if precision not in chosen.precisions:
+        raise ValueError(
+            f"`precision` of format {chosen.name!r} must be one of "
+            f"{list(chosen.precisions)}. Received: precision={precision!r}"
+        )
 
 
-def _batch_for(model: keras.Model, images: np.ndarray | None) -> np.ndarray:
-    """Returns the images, or pixels from 0 to 255, the same every time."""
+def _checked_batch_size(chosen: Format, batch_size: int | None) -> int:
+    if batch_size is None:
+        return 1
+    if chosen.open_batch:
+        raise ValueError(
+            f"Format {chosen.name!r} takes batches of any size: leave "
+            f"`batch_size` out. Received: {batch_size=}"
+        )
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(
+            "`batch_size` must be a positive number of images. Received: "
+            f"{batch_size=}"
+        )
+    return batch_size
+
+
+def _as_input(
+    model: keras.Model, images: np.ndarray | None, name: str
+) -> np.ndarray | None:
+    """Returns images in the dtype that the model takes."""
+    if images is None:
+        return None
     source = model.inputs[0]
+    batch, shape = np.asarray(images), tuple(source.shape)
+    pairs = zip(shape[1:], batch.shape[1:], strict=False)
+    fits = all(side in (None, given) for side, given in pairs)
+    if batch.ndim != len(shape) or not len(batch) or not fits:
+        raise ValueError(
+            f"`{name}` must hold at least one image, of the shape of the "
+            f"model's input, {shape}. Received: images of shape {batch.shape}"
+        )
     dtype = keras.backend.standardize_dtype(source.dtype)
-    if images is not None:
-        return np.asarray(images).astype(dtype)
-    sides = [_PROBE_SIDE if side is None else side for side in source.shape[1:]]
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (_PROBE_BATCH, *sides)).astype(dtype)
+    # Resized pixels have fractions; bytes are the nearest ones.
+    whole = np.issubdtype(np.dtype(dtype), np.integer)
+    return (np.rint(batch) if whole else batch).astype(dtype)
 
 
-def _run_keras(model: keras.Model, batch: np.ndarray) -> list[np.ndarray]:
-    outputs = model.predict(batch, verbose=0)
-    return [np.asarray(x, "float32") for x in keras.tree.flatten(outputs)]
+def _representative(
+    model: keras.Model, precision: str, images: np.ndarray | None
+) -> np.ndarray | None:
+    if precision != "int8":
+        return None
+    given = _as_input(model, images, "representative_images")
+    return probe_images(model) if given is None else given

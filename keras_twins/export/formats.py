@@ -1,124 +1,159 @@
-"""The formats: who can write them, and how their runtimes run them."""
+"""The formats: who writes them, in which precisions, and what runs them."""
 
 import dataclasses
-import importlib
 import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import Any
 
 import keras
-import numpy as np
 
-Runner = Callable[[np.ndarray], list[np.ndarray]]
-"""Takes a batch, returns the model's outputs, flat and in order."""
+from keras_twins.export import litert
+from keras_twins.export import onnx_file
+from keras_twins.export import openvino_folder
+from keras_twins.export import saved_model
+from keras_twins.export import torch_program
+from keras_twins.export.plan import Plan
+from keras_twins.export.plan import Runner
+from keras_twins.export.plan import require_packages
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Format:
     """A format that a model is exported to.
 
     Args:
-        keras_name: Its name in `keras.Model.export`.
+        name: Its name for `export_model`.
         suffix: How the name of the artefact must end.
-        backends: Backends from which Keras writes it.
-        packages: Modules that writing and running it needs.
-        dynamic_size: Backends from which height and width may be `None`.
+        marker: The file inside that makes a folder such an artefact; `None`
+            if the artefact is a file.
+        writers: Modules that writing needs, by the backend that writes, the
+            first one first where the running backend cannot.
+        runtime: Modules that running needs.
+        precisions: What the artefact may compute in.
+        quantizer: Modules that `"int8"` needs beside those.
+        open_size: Backends from which height and width may stay `None`.
+        open_batch: Whether an artefact takes batches of any size.
+        write: Writes an artefact of a model to a path.
         load: Loads an artefact in the format's own runtime.
     """
 
-    keras_name: str
-    suffix: str
-    backends: tuple[str, ...]
-    packages: tuple[str, ...]
-    dynamic_size: tuple[str, ...]
+    name: str
+    suffix: str = ""
+    marker: str | None = None
+    writers: Mapping[str, tuple[str, ...]]
+    runtime: tuple[str, ...]
+    precisions: tuple[str, ...] = ("float32",)
+    quantizer: tuple[str, ...] = ()
+    open_size: tuple[str, ...] = ()
+    open_batch: bool = True
+    write: Callable[[keras.Model, pathlib.Path, Plan], None]
     load: Callable[[pathlib.Path], Runner]
 
-    def write(self, model: keras.Model, path: pathlib.Path) -> None:
-        """Writes the artefact.
+    def needs(self, backend: str, precision: str) -> tuple[str, ...]:
+        """Returns the modules that writing needs.
 
         Args:
-            model: The model to export.
-            path: Where the artefact goes.
+            backend: The backend that writes.
+            precision: One of `precisions`.
+
+        Returns:
+            Names of modules.
         """
-        model.export(str(path), format=self.keras_name, verbose=False)
+        more = self.quantizer if precision == "int8" else ()
+        return (*self.writers[backend], *more)
+
+    def is_artifact(self, path: pathlib.Path) -> bool:
+        """Returns whether a path holds what an export could have written.
+
+        Args:
+            path: A file or folder that exists.
+
+        Returns:
+            Whether it may be replaced.
+        """
+        if self.marker is None:
+            return path.is_file()
+        return (path / self.marker).is_file()
 
 
-def require_packages(name: str, packages: tuple[str, ...]) -> None:
-    """Imports what a format needs.
-
-    Args:
-        name: Name of the format, for the message.
-        packages: Modules to import.
-
-    Raises:
-        ImportError: If one is missing; the message names the extra.
-    """
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise ImportError(
-                f"Exporting to {name!r} needs the package "
-                f"{package.split('.')[0]!r}. Install it with "
-                '`pip install "keras-twins[export]"`.'
-            ) from error
-
-
-def _load_saved_model(path: pathlib.Path) -> Runner:
-    import tensorflow as tf
-
-    artifact: Any = tf.saved_model.load(str(path))
-
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        outputs = artifact.serve(tf.constant(batch))
-        return [np.asarray(x) for x in keras.tree.flatten(outputs)]
-
-    return run
-
-
-def _load_litert(path: pathlib.Path) -> Runner:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter: Any = Interpreter(model_path=str(path))
-    runner = interpreter.get_signature_runner()
-    (argument,) = runner.get_input_details()
-
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        # Names end in the number of the output: output_0, output_1, ...
-        outputs = runner(**{argument: batch})
-        return [outputs[name] for name in sorted(outputs)]
-
-    return run
-
-
-FORMATS: Mapping[str, Format] = {
-    "saved_model": Format(
-        keras_name="tf_saved_model",
-        suffix="",
-        backends=("tensorflow", "jax"),
-        packages=("tensorflow",),
-        dynamic_size=("tensorflow",),
-        load=_load_saved_model,
-    ),
-    "litert": Format(
-        keras_name="litert",
-        suffix=".tflite",
-        backends=("tensorflow",),
-        packages=("tensorflow", "ai_edge_litert.interpreter"),
-        dynamic_size=(),
-        load=_load_litert,
-    ),
+_ONNX_WRITERS = {
+    "tensorflow": ("tensorflow", "tf2onnx", "onnx"),
+    "torch": ("torch", "onnxscript", "onnx"),
 }
+
+_ENTRIES = (
+    Format(
+        name="saved_model",
+        marker=saved_model.MARKER,
+        writers={"tensorflow": ("tensorflow",), "jax": ("jax", "tensorflow")},
+        runtime=("tensorflow",),
+        open_size=("tensorflow",),
+        write=saved_model.write_saved_model,
+        load=saved_model.load_saved_model,
+    ),
+    Format(
+        name="litert",
+        suffix=".tflite",
+        writers={"tensorflow": ("tensorflow",)},
+        runtime=("ai_edge_litert.interpreter",),
+        precisions=("float32", "float16", "dynamic_int8", "int8"),
+        open_batch=False,
+        write=litert.write_litert,
+        load=litert.load_litert,
+    ),
+    Format(
+        name="onnx",
+        suffix=".onnx",
+        writers=_ONNX_WRITERS,
+        runtime=("onnxruntime",),
+        open_size=("tensorflow",),
+        write=onnx_file.write_onnx,
+        load=onnx_file.load_onnx,
+    ),
+    Format(
+        name="openvino",
+        marker=openvino_folder.MARKER,
+        writers={
+            backend: (*packages, "openvino")
+            for backend, packages in _ONNX_WRITERS.items()
+        },
+        runtime=("openvino",),
+        precisions=("float32", "float16", "int8"),
+        quantizer=("nncf",),
+        open_size=("tensorflow",),
+        write=openvino_folder.write_openvino,
+        load=openvino_folder.load_openvino,
+    ),
+    Format(
+        name="torch",
+        suffix=".pt2",
+        writers={"torch": ("torch",)},
+        runtime=("torch",),
+        write=torch_program.write_torch,
+        load=torch_program.load_torch,
+    ),
+)
+
+FORMATS: Mapping[str, Format] = {entry.name: entry for entry in _ENTRIES}
 """The formats by the name that `export_model` takes."""
+
+EXTRAS: Mapping[str, str] = {"torch": "torch", "jax": "jax", "nncf": "nncf"}
+"""The extra that installs a module, where it is not `export`."""
 
 
 def exportable_formats() -> tuple[str, ...]:
-    """Returns the names of the formats that the running backend can write."""
+    """Returns the names of the formats that the running backend can write.
+
+    `export_model` writes the others in a second process, with a backend that
+    can.
+
+    Returns:
+        Keys of `FORMATS`.
+    """
     backend = keras.backend.backend()
     return tuple(
-        name for name, entry in FORMATS.items() if backend in entry.backends
+        name for name, entry in FORMATS.items() if backend in entry.writers
     )
 
 
@@ -135,11 +170,38 @@ def load_artifact(path: str | os.PathLike[str], format: str) -> Runner:
 
     Raises:
         ValueError: If the format is unknown.
+        FileNotFoundError: If there is no artefact of the format.
         ImportError: If the runtime is missing.
     """
     chosen = find_format(format)
-    require_packages(format, chosen.packages)
-    return chosen.load(pathlib.Path(path))
+    path = pathlib.Path(path)
+    if not path.exists() or not chosen.is_artifact(path):
+        raise FileNotFoundError(
+            f"`path` must be {_describe(chosen)}. Received: path={str(path)!r}"
+        )
+    require(chosen, chosen.runtime)
+    return chosen.load(path)
+
+
+def require(format: Format, packages: tuple[str, ...]) -> None:
+    """Imports what a format needs.
+
+    Args:
+        format: The format.
+        packages: Modules to import.
+
+    Raises:
+        ImportError: If one is missing; the message names the extra.
+    """
+    for package in packages:
+        extra = EXTRAS.get(package, "export")
+        require_packages(format.name, [package], extra)
+
+
+def _describe(format: Format) -> str:
+    if format.marker is None:
+        return f"a file in format {format.name!r}"
+    return f"a folder that holds {format.marker!r}"
 
 
 def find_format(format: str) -> Format:
@@ -156,7 +218,7 @@ def find_format(format: str) -> Format:
     """
     if format not in FORMATS:
         raise ValueError(
-            f"`format` must be one of {sorted(FORMATS)}. Received: "
+            f"`format` must be one of {list(FORMATS)}. Received: "
             f"format={format!r}"
         )
     return FORMATS[format]

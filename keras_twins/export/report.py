@@ -1,85 +1,132 @@
-"""What an export gave, and how far it is from Keras."""
+"""The report card of an export: what it weighs, how fast and how near."""
 
 import dataclasses
+import json
+import math
+import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
+from keras_twins.export.comparison import Limits
+from keras_twins.weights.files import replace_file
 
-
-class ExportError(RuntimeError):
-    """An artefact that does not compute what the Keras model computes."""
+_LABEL_WIDTH = 13
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportReport:
     """What an export gave, measured on the artefact itself.
 
+    What could not be measured, because the artefact does not run, is `None`.
+
     Args:
         format: Name of the format.
+        precision: Precision of the artefact.
+        backend: The Keras backend that it is compared with.
         path: The artefact: a file or a folder.
         bytes: Its size; for a folder, the sum of its files.
+        images: Number of images on which the two were compared.
+        image_source: What the images were.
+        limits: What was asked for.
+        problems: Why the artefact is refused, as sentences; none if it is
+            accepted.
         max_abs_difference: Largest difference from Keras on the images.
         max_abs_output: Largest output of Keras on the images.
         top1_agreement: Fraction of the images whose largest output is the
-            same one in Keras; `None` unless there is one output of shape
-            `(batch, classes)`.
+            same one in Keras; `None` for what is no classifier.
+        cosine_similarity: Cosine of the angle between the artefact's output
+            and Keras's, the mean over the images.
+        load_seconds: Time to load the artefact.
+        latency_ms: Time for one image, as a median.
+        keras_latency_ms: The same in Keras.
+        batch: Number of images in the batches of the throughput.
+        throughput: Images a second, as a median.
+        keras_throughput: The same in Keras.
         seconds: Time to write the artefact.
-        load_seconds: Time to load it and to run it once.
     """
 
     format: str
+    precision: str
+    backend: str
     path: pathlib.Path
     bytes: int
-    max_abs_difference: float
-    max_abs_output: float
-    top1_agreement: float | None
-    seconds: float
-    load_seconds: float
+    images: int
+    image_source: str
+    limits: Limits
+    problems: tuple[str, ...] = ()
+    max_abs_difference: float | None = None
+    max_abs_output: float | None = None
+    top1_agreement: float | None = None
+    cosine_similarity: float | None = None
+    load_seconds: float | None = None
+    latency_ms: float | None = None
+    keras_latency_ms: float | None = None
+    batch: int | None = None
+    throughput: float | None = None
+    keras_throughput: float | None = None
+    seconds: float | None = None
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the artefact reached every limit."""
+        return not self.problems
 
-def max_difference(
-    expected: list[np.ndarray], received: list[np.ndarray]
-) -> float:
-    """Returns the largest difference between two lists of outputs.
+    @property
+    def latency_ratio(self) -> float | None:
+        """How many times faster than Keras one image is."""
+        return _ratio(self.keras_latency_ms, self.latency_ms)
 
-    Args:
-        expected: Outputs of Keras.
-        received: Outputs of an artefact.
+    @property
+    def throughput_ratio(self) -> float | None:
+        """How many times as many images a second as Keras."""
+        return _ratio(self.throughput, self.keras_throughput)
 
-    Returns:
-        The difference; NaN if one of them holds NaN.
+    def __str__(self) -> str:
+        return self.table()
 
-    Raises:
-        ExportError: If the shapes differ.
-    """
-    shapes = [x.shape for x in expected], [x.shape for x in received]
-    if shapes[0] != shapes[1]:
-        raise ExportError(
-            f"The artefact's outputs have shapes {shapes[1]}; Keras's have "
-            f"{shapes[0]}. It was removed."
+    def table(self) -> str:
+        """Returns the report as lines of plain text."""
+        return "\n".join(
+            f"{label:{_LABEL_WIDTH}}{text}" for label, text in _lines(self)
         )
-    pairs = zip(expected, received, strict=True)
-    # NumPy's maximum keeps NaN, the built-in one may lose it.
-    return float(np.max([np.abs(a - b).max() for a, b in pairs]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as a dictionary that JSON can hold."""
+        content = dataclasses.asdict(self) | {
+            "path": str(self.path),
+            "accepted": self.accepted,
+            "latency_ratio": self.latency_ratio,
+            "throughput_ratio": self.throughput_ratio,
+        }
+        # JSON has no NaN.
+        return {
+            name: None if isinstance(x, float) and not math.isfinite(x) else x
+            for name, x in content.items()
+        }
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes everything as JSON.
+
+        Args:
+            path: The file; its folder is made where it is missing.
+        """
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
 
 
-def top1_agreement(
-    expected: list[np.ndarray], received: list[np.ndarray]
-) -> float | None:
-    """Returns the fraction of rows whose largest value is the same one.
+class ExportError(RuntimeError):
+    """An artefact that does not compute what the Keras model computes.
 
     Args:
-        expected: Outputs of Keras.
-        received: Outputs of an artefact.
-
-    Returns:
-        The fraction; `None` unless there is one output of shape
-        `(batch, classes)`.
+        message: What is wrong, and the way out.
+        report: The report card, as far as the artefact could be measured.
     """
-    if len(expected) != 1 or expected[0].ndim != 2:
-        return None
-    same = expected[0].argmax(axis=-1) == received[0].argmax(axis=-1)
-    return float(same.mean())
+
+    def __init__(self, message: str, report: ExportReport | None = None):
+        super().__init__(message)
+        self.report = report
 
 
 def artifact_bytes(path: pathlib.Path) -> int:
@@ -93,3 +140,54 @@ def artifact_bytes(path: pathlib.Path) -> int:
     """
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    if above is None or not below:
+        return None
+    return above / below
+
+
+def _lines(report: ExportReport) -> Iterator[tuple[str, str]]:
+    yield "format", f"{report.format}, {report.precision}"
+    yield "artefact", f"{report.path}, {report.bytes / 1e6:.2f} MB"
+    yield "images", f"{report.images} ({report.image_source})"
+    if report.seconds is not None:
+        yield "written in", f"{report.seconds:.1f} s"
+    if report.load_seconds is not None:
+        yield "loaded in", f"{report.load_seconds:.2f} s"
+    yield from _accuracy(report)
+    yield from _speed(report)
+    refusal = " ".join(("refused:", *report.problems))
+    yield "verdict", "accepted" if report.accepted else refusal
+
+
+def _accuracy(report: ExportReport) -> Iterator[tuple[str, str]]:
+    limits, difference = report.limits, report.max_abs_difference
+    if difference is None or report.max_abs_output is None:
+        return
+    limit = ""
+    if limits.difference is not None:
+        limit = f"; limit {limits.difference * report.max_abs_output:.1e}"
+    largest = f"{report.max_abs_output:.3g}"
+    yield "difference", f"{difference:.1e} (largest output {largest}{limit})"
+    if report.cosine_similarity is not None:
+        yield "cosine", f"{report.cosine_similarity:.6f}"
+    if report.top1_agreement is not None:
+        limit = ""
+        if limits.agreement is not None:
+            limit = f" (limit {limits.agreement:.1%})"
+        yield "same top-1", f"{report.top1_agreement:.1%}{limit}"
+
+
+def _speed(report: ExportReport) -> Iterator[tuple[str, str]]:
+    keras = f"Keras on {report.backend}"
+    if report.latency_ms is not None:
+        text = f"{report.latency_ms:.2f} ms; {keras} "
+        text += f"{report.keras_latency_ms:.2f} ms"
+        yield "one image", f"{text}: {report.latency_ratio:.2f} x"
+    if report.throughput is not None:
+        text = f"{report.throughput:.1f} images/s; {keras} "
+        text += f"{report.keras_throughput:.1f} images/s"
+        label = f"batch of {report.batch}"
+        yield label, f"{text}: {report.throughput_ratio:.2f} x"

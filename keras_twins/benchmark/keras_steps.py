@@ -1,0 +1,184 @@
+"""Keras models as programs, on the running backend.
+
+What is timed is the compiled function that `predict` and `fit` call for each
+batch: `Model.predict_function` and `Model.train_function`. The batch lies on
+the device already, and nothing is copied back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_twins.benchmark.inputs import random_images
+from keras_twins.benchmark.inputs import random_labels
+from keras_twins.benchmark.task import CLIP_NORM
+from keras_twins.benchmark.task import LEARNING_RATE
+from keras_twins.benchmark.task import WEIGHT_DECAY
+from keras_twins.benchmark.task import Program
+from keras_twins.benchmark.task import Step
+from keras_twins.benchmark.task import Task
+
+
+def keras_program(
+    task: Task,
+    build: Callable[[], keras.Model],
+    jit_compile: bool | str = "auto",
+) -> Program:
+    """Returns a Keras model as a program.
+
+    Args:
+        task: What it is to compute.
+        build: Builds the model, once the dtype policy is set.
+        jit_compile: As in `keras.Model.compile`.
+
+    Returns:
+        A `Program`. It trains with AdamW and `global_clipnorm`.
+    """
+    keras.config.set_dtype_policy(_policy(task))
+    model = build()
+    if task.training:
+        model.compile(
+            keras.optimizers.AdamW(
+                LEARNING_RATE,
+                weight_decay=WEIGHT_DECAY,
+                global_clipnorm=CLIP_NORM,
+            ),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=jit_compile,
+        )
+    else:
+        model.compile(jit_compile=jit_compile)
+    backend = keras.backend.backend()
+    if backend == "torch":
+        from keras_twins.benchmark.torch_models import specialise_shapes
+
+        specialise_shapes()
+    steps = _JaxSteps(model) if backend == "jax" else _Steps(model)
+
+    def prepare(batch: int) -> Step:
+        images = keras.ops.convert_to_tensor(random_images(task, batch))
+        if not task.training:
+            return steps.inference(images)
+        labels = keras.ops.convert_to_tensor(random_labels(batch))
+        return steps.training(images, labels)
+
+    return Program(
+        prepare=prepare,
+        wait=_WAIT[backend],
+        parameters=model.count_params(),
+        device=_device(),
+    )
+
+
+def _policy(task: Task) -> str:
+    """Returns the dtype policy: training keeps its weights in float32."""
+    mixed = task.training and task.dtype == "bfloat16"
+    return "mixed_bfloat16" if mixed else task.dtype
+
+
+class _Steps:
+    """TensorFlow and PyTorch, whose functions change variables in place."""
+
+    def __init__(self, model: keras.Model):
+        self._model: Any = model
+
+    def inference(self, images: Any) -> Step:
+        # Anew for each batch size: TensorFlow would make a function that it
+        # has already general, and slow.
+        self._model.make_predict_function(force=True)
+        function, data = self._model.predict_function, [(images,)]
+        return lambda: function(data)
+
+    def training(self, images: Any, labels: Any) -> Step:
+        # Builds the state of the optimizer and of the metrics.
+        self._model.train_on_batch(images, labels)
+        function, data = self._model.train_function, [(images, labels, None)]
+        return lambda: function(data)
+
+
+class _JaxSteps:
+    """JAX, whose functions take the state and return a new one."""
+
+    def __init__(self, model: keras.Model):
+        self._model: Any = model
+        self._state: Any = None
+
+    def inference(self, images: Any) -> Step:
+        model = self._model
+        model.make_predict_function(force=True)
+        if self._state is None:
+            self._state = (
+                _values(model.trainable_variables),
+                _values(model.non_trainable_variables),
+            )
+        return self._loop(model.predict_function, (images,))
+
+    def training(self, images: Any, labels: Any) -> Step:
+        model = self._model
+        if self._state is None:
+            model.train_on_batch(images, labels)
+            model.reset_metrics()
+            self._state = (
+                _values(model.trainable_variables),
+                _values(model.non_trainable_variables),
+                _values(model.optimizer.variables),
+                _values(model.metrics_variables),
+            )
+        return self._loop(model.train_function, (images, labels, None))
+
+    def _loop(self, function: Callable, data: tuple[Any, ...]) -> Step:
+        def step() -> Any:
+            # The old state is given away, as in the loop of `fit`.
+            result, self._state = function(self._state, iter([data]))
+            return result
+
+        return step
+
+
+def _values(variables: list[keras.Variable]) -> list[Any]:
+    return [variable.value for variable in variables]
+
+
+def _wait_for_tensorflow(_: Any) -> None:
+    import tensorflow as tf
+
+    tf.test.experimental.sync_devices()
+
+
+def _wait_for_jax(result: Any) -> None:
+    import jax
+
+    jax.block_until_ready(result)
+
+
+def _wait_for_torch(_: Any) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+_WAIT: dict[str, Callable[[Any], None]] = {
+    "tensorflow": _wait_for_tensorflow,
+    "jax": _wait_for_jax,
+    "torch": _wait_for_torch,
+}
+
+
+def _device() -> str:
+    """Returns the name of the first accelerator, or `"cpu"`."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        names = [device.name for device in tf.config.list_physical_devices()]
+        others = [name for name in names if ":CPU:" not in name]
+        return others[0] if others else "cpu"
+    if backend == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    from keras_twins.benchmark.torch_models import torch_device
+
+    return str(torch_device())

@@ -1,0 +1,52 @@
+"""The forward pass as a TensorFlow graph, on the TensorFlow backend."""
+
+from typing import Any
+
+import keras
+
+from keras_twins.export.plan import input_spec
+
+
+def serving_function(
+    model: keras.Model, batch_size: int | None = None, flat: bool = False
+) -> Any:
+    """Returns the forward pass as a graph that reads the weights.
+
+    Args:
+        model: The model to export.
+        batch_size: Number of images, `None` if any.
+        flat: Whether it returns a list, whatever the model returns.
+
+    Returns:
+        A `tf.function` of one argument.
+    """
+    import tensorflow as tf
+
+    def serve(images: Any) -> Any:
+        outputs = model(images, training=False)
+        return keras.tree.flatten(outputs) if flat else outputs
+
+    spec = input_spec(model, batch_size)
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)]
+    return tf.function(serve, input_signature=signature, autograph=False)
+
+
+def frozen_function(model: keras.Model, batch_size: int | None = None) -> Any:
+    """Returns the forward pass as a graph with the weights as constants.
+
+    Weights that are variables would be traced and saved again by each
+    converter, which takes three times as long.
+
+    Args:
+        model: The model to export.
+        batch_size: Number of images, `None` if any.
+
+    Returns:
+        A concrete function of one argument, with a flat list of outputs.
+    """
+    from tensorflow.python.framework import convert_to_constants
+
+    function = serving_function(model, batch_size, flat=True)
+    return convert_to_constants.convert_variables_to_constants_v2(
+        function.get_concrete_function(), lower_control_flow=False
+    )
