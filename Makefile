@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 LINT := $(VENV)/lint/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BACKENDS := tensorflow jax torch
+# Compiling takes one core most of the time: two test files at once.
+PYTEST := -m pytest --numprocesses 2 --dist loadfile
 
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -20,7 +22,7 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	@for backend in $(BACKENDS); do \
 	  echo "== $$backend" && \
-	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "not slow and not network" \
+	  KERAS_BACKEND=$$backend $(BIN)/python $(PYTEST) -m "not slow and not network" \
 	    --ignore tests/test_parity.py && \
 	  KERAS_BACKEND=$$backend XLA_FLAGS=--xla_backend_optimization_level=3 \
 	    $(BIN)/python -m pytest -m "not slow and not network" tests/test_parity.py \

@@ -105,15 +105,14 @@ def test_other_modes(config, mode, tolerance, tmp_path):
     np.testing.assert_allclose(again.predict_on_batch(x), found, atol=1e-5)
 
 
-@pytest.mark.parametrize(("mode", "agreement"), [("int8", 0.98)])
-def test_digits_stay_the_same(mode, agreement):
+def test_digits_stay_the_same():
     model, pixels, labels = digits_model()
     expected = model.predict(pixels, batch_size=128, verbose=0).argmax(-1)
     assert (expected == labels).mean() > 0.9
     with few_objects():
-        model.quantize(mode)
+        model.quantize("int8")
     found = model.predict(pixels, batch_size=128, verbose=0).argmax(-1)
-    assert (found == expected).mean() >= agreement
+    assert (found == expected).mean() >= 0.98
 
 
 def test_a_backbone_keeps_its_maps():

@@ -17,8 +17,8 @@ from keras_twins.benchmark.scale import run_scale
 from keras_twins.benchmark.speed import run_speed
 from keras_twins.benchmark.speed_report import SpeedReport
 from keras_twins.benchmark.speed_table import format_speed
+from keras_twins.benchmark.system import System
 from keras_twins.benchmark.systems import SYSTEMS
-from keras_twins.benchmark.systems import System
 from keras_twins.benchmark.systems import select_systems
 
 __all__ = [

@@ -11,7 +11,7 @@ from keras_twins.benchmark.plan import Panel
 from keras_twins.benchmark.process import Worker
 from keras_twins.benchmark.process import WorkerError
 from keras_twins.benchmark.progress import Progress
-from keras_twins.benchmark.systems import Writer
+from keras_twins.benchmark.system import Writer
 
 Key = tuple[str, str, int, tuple[int, ...]]
 """Writer, variant, size and batch sizes."""

@@ -34,12 +34,14 @@ class Settings:
         burst: Seconds that one measurement takes, at least one step.
         pause: Seconds between two measurements.
         preload: Modules that the workers of peers import first.
+        at_once: Most workers of a group; `None`: as many as fit into memory.
     """
 
     rounds: int
     burst: float
     pause: float
     preload: tuple[str, ...] = ()
+    at_once: int | None = None
 
 
 @dataclasses.dataclass
@@ -127,9 +129,13 @@ class Group:
 
     def _fits(self) -> bool:
         """Whether there is memory for some workers and the one that runs."""
-        available = available_memory()
+        available, most = available_memory(), self._settings.at_once
+        if most is None and available is None:
+            most = _MOST_STARTS
+        if most is not None and len(self._live) + self._together > most:
+            return False
         if available is None:
-            return len(self._live) < _MOST_STARTS
+            return True
         return available > (self._together + 1) * self._largest
 
     def _start_together(self, chunk: list[Entry]) -> list[LiveWorker]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_twins.benchmark.devices import find_device
 from keras_twins.benchmark.inputs import random_images
 from keras_twins.benchmark.inputs import random_labels
 from keras_twins.benchmark.task import CLIP_NORM
@@ -63,11 +64,13 @@ def keras_program(
         labels = keras.ops.convert_to_tensor(random_labels(batch))
         return steps.training(images, labels)
 
+    device = find_device(backend)
     return Program(
         prepare=prepare,
-        wait=_WAIT[backend],
+        wait=device.wait,
         parameters=model.count_params(),
-        device=_device(),
+        device=device.name,
+        memory=device.memory,
     )
 
 
@@ -138,47 +141,3 @@ class _JaxSteps:
 
 def _values(variables: list[keras.Variable]) -> list[Any]:
     return [variable.value for variable in variables]
-
-
-def _wait_for_tensorflow(_: Any) -> None:
-    import tensorflow as tf
-
-    tf.test.experimental.sync_devices()
-
-
-def _wait_for_jax(result: Any) -> None:
-    import jax
-
-    jax.block_until_ready(result)
-
-
-def _wait_for_torch(_: Any) -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-_WAIT: dict[str, Callable[[Any], None]] = {
-    "tensorflow": _wait_for_tensorflow,
-    "jax": _wait_for_jax,
-    "torch": _wait_for_torch,
-}
-
-
-def _device() -> str:
-    """Returns the name of the first accelerator, or `"cpu"`."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        names = [device.name for device in tf.config.list_physical_devices()]
-        others = [name for name in names if ":CPU:" not in name]
-        return others[0] if others else "cpu"
-    if backend == "jax":
-        import jax
-
-        return jax.devices()[0].device_kind
-    from keras_twins.benchmark.torch_models import torch_device
-
-    return str(torch_device())

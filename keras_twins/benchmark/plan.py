@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from keras_twins.benchmark.systems import System
+from keras_twins.benchmark.system import System
 from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
 

@@ -1,10 +1,12 @@
 """Plots of a benchmark, drawn with matplotlib."""
 
+import dataclasses
 import importlib
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from keras_twins.benchmark.plan import Case
 from keras_twins.benchmark.scale import ScaleReport
 from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
@@ -18,6 +20,14 @@ _COLORS = {
     "timm": "#c22f2f",
     "timm-artifact": "#d9822b",
     "alternative": "#8a8a8a",
+}
+_OTHER = "#8a8a8a"
+_GROUPS = {
+    "keras": "keras_twins",
+    "artifact": "keras_twins, exported",
+    "timm": "timm",
+    "timm-artifact": "timm, exported",
+    "alternative": "other models of Keras",
 }
 _CURVES = ("#3465a4", "#d9822b", "#1b7f4d", "#c22f2f", "#75507b", "#8a8a8a")
 
@@ -38,7 +48,9 @@ def require_matplotlib() -> None:
 
 
 def draw_throughput(path: pathlib.Path, report: SpeedReport) -> None:
-    """Draws the images a second of every system, an axis for each case.
+    """Draws the images a second of every system.
+
+    A column for each variant, a row for each case.
 
     Args:
         path: The picture; there is none if nothing was measured.
@@ -46,25 +58,20 @@ def draw_throughput(path: pathlib.Path, report: SpeedReport) -> None:
     """
     if not report.rows:
         return
-    keys = [(row.variant, row.case) for row in report.rows]
-    cases = {}
-    for variant, case in sorted(set(keys)):
-        name = (variant, case.training, case.size, case.batch)
-        cases.setdefault(name, []).append((variant, case))
+    variants = list(dict.fromkeys(row.variant for row in report.rows))
     panels = [
-        [r for r in report.rows if (r.variant, r.case) in wanted]
-        for wanted in cases.values()
+        [_panel_rows(report.rows, variant, case) for variant in variants]
+        for case in _cases(report.rows)
     ]
-    columns = 2 if len(panels) > 1 else 1
-    grid_rows = -(-len(panels) // columns)
-    tallest = max(len(_best_rows(panel)) for panel in panels)
-    height = grid_rows * (0.8 + 0.24 * tallest)
-    figure = _figure(7.5 * columns, max(3.0, height))
-    axes = figure.subplots(grid_rows, columns, squeeze=False).flat
-    for axis, panel in zip(axes, panels, strict=False):
-        _bars(axis, _best_rows(panel), report)
-    for axis in list(axes)[len(panels) :]:
-        axis.axis("off")
+    heights = [0.9 + 0.2 * max(map(len, panel)) for panel in panels]
+    figure = _figure(7.5 * len(variants), 0.5 + sum(heights))
+    grid = figure.subplots(
+        len(panels), len(variants), squeeze=False, height_ratios=heights
+    )
+    for axes, panel in zip(grid, panels, strict=True):
+        for axis, rows in zip(axes, panel, strict=True):
+            _bars(axis, rows, report)
+    _name_colors(figure, report.rows)
     _save(figure, path)
 
 
@@ -102,35 +109,33 @@ def draw_resolution(path: pathlib.Path, report: ScaleReport) -> None:
     _save(figure, path)
 
 
-def _best_rows(rows: Sequence[Row]) -> list[Row]:
+def _cases(rows: Sequence[Row]) -> list[Case]:
+    """Returns what is compared, whatever the dtype: inference first."""
+    cases = {dataclasses.replace(row.case, dtype="float32") for row in rows}
+    return sorted(cases)
+
+
+def _panel_rows(rows: Sequence[Row], variant: str, case: Case) -> list[Row]:
     """Returns a row for each system and dtype, the fastest one first."""
-    best: dict[tuple[str, str], Row] = {}
+    found: dict[tuple[str, str], Row] = {}
     for row in rows:
-        best.setdefault((row.system, row.case.dtype), row)
-    return sorted(best.values(), key=lambda row: row.median)
+        alike = dataclasses.replace(row.case, dtype="float32")
+        if (row.variant, alike) == (variant, case):
+            found.setdefault((row.system, row.case.dtype), row)
+    return sorted(found.values(), key=lambda row: row.median)
 
 
 def _bars(axis: Any, rows: Sequence[Row], report: SpeedReport) -> None:
-    labels = [
-        find_label(row.system)
-        + ("" if row.case.dtype == "float32" else f" ({row.case.dtype})")
-        for row in rows
-    ]
+    if not rows:
+        axis.axis("off")
+        return
     values = [row.throughput for row in rows]
-    colors = [_COLORS.get(find_group(row.system), "#8a8a8a") for row in rows]
+    colors = [_COLORS.get(find_group(row.system), _OTHER) for row in rows]
     bars = axis.barh(range(len(rows)), values, color=colors)
-    ratios = [report.ratio(row) for row in rows]
-    axis.bar_label(
-        bars,
-        [
-            f"{value:.1f}" + ("" if ratio is None else f"  ({ratio:.2f} x)")
-            for value, ratio in zip(values, ratios, strict=True)
-        ],
-        padding=3,
-        fontsize=7,
-    )
-    axis.set_yticks(range(len(rows)), labels, fontsize=7)
-    axis.invert_yaxis()
+    texts = [_bar_label(row, report.ratio(row)) for row in rows]
+    axis.bar_label(bars, texts, padding=3, fontsize=7)
+    axis.set_yticks(range(len(rows)), map(_name, rows), fontsize=7)
+    axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_xlim(0, 1.3 * max(values))
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel("images a second (x the best of timm in float32)")
@@ -138,6 +143,32 @@ def _bars(axis: Any, rows: Sequence[Row], report: SpeedReport) -> None:
     what = "training step" if case.training else "inference"
     title = f"{rows[0].variant}, {what}, {case.size} x {case.size}"
     axis.set_title(f"{title}, batch {case.batch}", fontsize=9)
+
+
+def _bar_label(row: Row, ratio: float | None) -> str:
+    text = f"{row.throughput:.1f}"
+    return text if ratio is None else f"{text}  ({ratio:.2f} x)"
+
+
+def _name(row: Row) -> str:
+    label, dtype = find_label(row.system), row.case.dtype
+    return label if dtype == "float32" else f"{label} ({dtype})"
+
+
+def _name_colors(figure: Any, rows: Sequence[Row]) -> None:
+    from matplotlib.patches import Patch
+
+    groups = dict.fromkeys(find_group(row.system) for row in rows)
+    figure.legend(
+        handles=[
+            Patch(color=_COLORS[group], label=_GROUPS[group])
+            for group in groups
+            if group in _GROUPS
+        ],
+        loc="outside upper center",
+        ncols=len(_GROUPS),
+        frameon=False,
+    )
 
 
 def _slope(axis: Any, rows: Sequence[Row], value: Any) -> None:

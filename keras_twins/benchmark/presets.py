@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
+from keras_twins.benchmark.machine import computes_bfloat16
 from keras_twins.benchmark.plan import Case
 from keras_twins.benchmark.plan import inference_cases
-from keras_twins.benchmark.systems import System
+from keras_twins.benchmark.system import System
 from keras_twins.benchmark.systems import select_systems
 
 
@@ -71,6 +72,8 @@ class Preset:
     ) -> tuple[Case, ...]:
         """Returns the cases, some of them as asked for.
 
+        The preset's bfloat16 is left out where the machine only emulates it.
+
         Args:
             batches: Instead of the preset's.
             sizes: Instead of the preset's.
@@ -81,15 +84,22 @@ class Preset:
             Forward passes first.
         """
         batches, sizes = batches or self.batches, sizes or self.sizes
-        inference = inference_cases(batches, sizes, dtypes or self.dtypes)
+        inference = inference_cases(
+            batches, sizes, dtypes or _worthwhile(self.dtypes)
+        )
         steps = inference_cases(
             [max(batches)],
             sizes,
-            self.training if training is None else training,
+            _worthwhile(self.training) if training is None else training,
         )
         return inference + tuple(
             dataclasses.replace(case, training=True) for case in steps
         )
+
+
+def _worthwhile(dtypes: Sequence[str]) -> list[str]:
+    emulated = not computes_bfloat16()
+    return [x for x in dtypes if x != "bfloat16" or not emulated]
 
 
 SHORT = Preset(

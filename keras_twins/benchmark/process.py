@@ -60,7 +60,10 @@ class Worker:
             raise WorkerError(self._reason()) from error
 
     def receive(self) -> dict[str, Any]:
-        """Returns the answer to the oldest request without one.
+        """Waits for the answer to the oldest request that has none.
+
+        Returns:
+            What the method returned.
 
         Raises:
             WorkerError: If the request failed, took too long or ended the
@@ -134,6 +137,9 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         **os.environ,
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Workers share an accelerator: none may take all its memory.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         **environment,
         "PYTHONPATH": os.pathsep.join(filter(None, search)),
     }

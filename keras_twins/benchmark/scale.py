@@ -14,7 +14,7 @@ from keras_twins.benchmark.speed import run_speed
 from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
 from keras_twins.benchmark.speed_table import markdown_table
-from keras_twins.benchmark.systems import System
+from keras_twins.benchmark.system import System
 from keras_twins.benchmark.systems import find_label
 from keras_twins.benchmark.systems import select_systems
 
@@ -69,6 +69,7 @@ def run_scale(
     *,
     burst: float = 1.0,
     preload: Sequence[str] = (),
+    at_once: int | None = None,
     progress: Callable[[str], object] = print,
 ) -> ScaleReport:
     """Measures forward passes of one image of growing size, in float32.
@@ -82,6 +83,7 @@ def run_scale(
         rounds: How often each is measured.
         burst: Seconds that one measurement takes, at least one step.
         preload: Modules that the workers of peers import first.
+        at_once: Most processes that live at once; see `run_speed`.
         progress: Gets a line for every step on the way.
 
     Returns:
@@ -97,6 +99,7 @@ def run_scale(
         rounds,
         burst=burst,
         preload=preload,
+        at_once=at_once,
         progress=progress,
     )
     return ScaleReport(report)

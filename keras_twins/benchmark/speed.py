@@ -25,7 +25,7 @@ from keras_twins.benchmark.progress import Progress
 from keras_twins.benchmark.speed_report import Failure
 from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
-from keras_twins.benchmark.systems import System
+from keras_twins.benchmark.system import System
 from keras_twins.benchmark.systems import select_systems
 
 
@@ -38,6 +38,7 @@ def run_speed(
     burst: float = 1.0,
     pause: float = 0.1,
     preload: Sequence[str] = (),
+    at_once: int | None = None,
     progress: Callable[[str], object] = print,
 ) -> SpeedReport:
     """Measures systems in turn, so that noise meets all of them.
@@ -58,6 +59,8 @@ def run_speed(
         pause: Seconds between two measurements, in which threads fall
             asleep.
         preload: Modules that the workers of peers import first.
+        at_once: Most processes that live at once; by default, as many as
+            fit into memory. The memory of accelerators is not looked at.
         progress: Gets a line for every step on the way.
 
     Returns:
@@ -72,7 +75,11 @@ def run_speed(
     cases = inference_cases() if cases is None else tuple(cases)
     panels = list(make_panels(systems, read_variants(variants), cases))
     settings = Settings(
-        rounds=rounds, burst=burst, pause=pause, preload=tuple(preload)
+        rounds=rounds,
+        burst=burst,
+        pause=pause,
+        preload=tuple(preload),
+        at_once=at_once,
     )
     counter = Progress(panels, rounds, progress)
     with tempfile.TemporaryDirectory() as folder:

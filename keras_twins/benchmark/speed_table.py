@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from keras_twins.benchmark.machine import join_facts
 from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
+from keras_twins.benchmark.systems import SYSTEMS
 from keras_twins.benchmark.systems import find_label
 from keras_twins.benchmark.targets import judge
 
@@ -13,7 +14,7 @@ _LEGEND = (
     "Images a second (x the faster of timm eager and timm compiled, in "
     "float32; after a slash: in the dtype of the line). Memory: peak of the "
     "process with the largest batch, in MB, and of it what it took before the "
-    "model was built."
+    "model was built; on accelerators, peak of the device."
 )
 
 
@@ -65,6 +66,9 @@ def _panel(report: SpeedReport, variant: str, training: bool, size: int) -> str:
     batches = sorted({row.case.batch for row in rows})
     header = ["system", "dtype", *(f"batch {x}" for x in batches), "memory"]
     lines = [header]
+    # Workers start in another order than that of the table of systems.
+    names = [system.name for system in SYSTEMS]
+    rows.sort(key=lambda r: names.index(r.system) if r.system in names else -1)
     for system, dtype in dict.fromkeys((r.system, r.case.dtype) for r in rows):
         mine = [r for r in rows if (r.system, r.case.dtype) == (system, dtype)]
         cells = [_speed(report, mine, batch) for batch in batches]

@@ -1,13 +1,11 @@
 """What is measured: a table of systems, ours and the peers."""
 
-import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import Literal
 
-Group = Literal["keras", "artifact", "timm", "timm-artifact", "alternative"]
-"""Ours in Keras; ours exported; timm; timm exported; what else Keras has."""
+from keras_twins.benchmark.system import System
+from keras_twins.benchmark.system import Writer
 
 _MODELS = "keras_twins.benchmark.keras_models"
 _ARTIFACTS = "keras_twins.benchmark.artifact_programs"
@@ -15,75 +13,19 @@ _WRITERS = "keras_twins.benchmark.artifact_writers"
 _TORCH = "keras_twins.benchmark.torch_models"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Writer:
-    """What writes the file that a system runs, in a process before.
-
-    Args:
-        name: Its name in the results.
-        function: `"module:function"` that takes the fields of a `Task`,
-            batch sizes and a folder, writes files there, and returns them by
-            batch size.
-        environment: Environment variables of the process.
-        options: What else the function takes.
-    """
-
-    name: str
-    function: str
-    environment: Mapping[str, str]
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class System:
-    """A row of the table: something that computes images a second.
-
-    Args:
-        name: Its name in the command line and in the results.
-        label: What it is, in words.
-        group: Whose it is.
-        function: `"module:function"` that builds it in a worker: takes a
-            `Task`, returns a `Program`.
-        options: What else the function takes.
-        environment: Environment variables of the worker.
-        packages: Modules that it needs.
-        dtypes: What it can compute in.
-        training: Whether it can train.
-        reference: Whether the others are compared with it.
-        writer: Writes the file that it runs, if it runs one.
-    """
-
-    name: str
-    label: str
-    group: Group
-    function: str
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    packages: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = ("float32", "bfloat16")
-    training: bool = True
-    reference: bool = False
-    writer: Writer | None = None
-
-    @property
-    def ours(self) -> bool:
-        """Whether it runs a model of this package."""
-        return self.group in ("keras", "artifact")
-
-    @property
-    def twins(self) -> bool:
-        """Whether it runs Twins, by whomever."""
-        return self.group != "alternative"
-
-
 def _keras(
-    name: str, label: str, function: str, backend: str, **fields: Any
+    name: str,
+    label: str,
+    function: str,
+    backend: str,
+    variables: Mapping[str, str] | None = None,
+    **fields: Any,
 ) -> System:
     return System(
         name=name,
         label=label,
         function=f"{_MODELS}:{function}",
-        environment={"KERAS_BACKEND": backend},
+        environment={"KERAS_BACKEND": backend, **(variables or {})},
         **{"packages": (backend,), "group": "keras", **fields},
     )
 
@@ -147,6 +89,14 @@ _TIMM_ONNX = Writer(
 
 SYSTEMS: Sequence[System] = (
     _keras("tensorflow", "Keras on TensorFlow", "build_twins", "tensorflow"),
+    # TensorFlow's own choice on processors with AVX-512.
+    _keras(
+        "tensorflow-onednn",
+        "Keras on TensorFlow, TF_ENABLE_ONEDNN_OPTS=1",
+        "build_twins",
+        "tensorflow",
+        variables={"TF_ENABLE_ONEDNN_OPTS": "1"},
+    ),
     _keras(
         "tensorflow-xla",
         "Keras on TensorFlow, jit_compile=True",

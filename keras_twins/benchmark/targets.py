@@ -10,7 +10,7 @@ from keras_twins.benchmark.speed_report import SpeedReport
 from keras_twins.benchmark.systems import SYSTEMS
 
 _VARIANTS = ("svt_small", "pcpvt_small")
-_TENSORFLOW = ("tensorflow", "tensorflow-xla")
+_TENSORFLOW = ("tensorflow", "tensorflow-onednn", "tensorflow-xla")
 _TORCH = ("torch", "torch-compile")
 _KERAS = tuple(s.name for s in SYSTEMS if s.group == "keras")
 _OURS = tuple(s.name for s in SYSTEMS if s.ours)

@@ -60,9 +60,12 @@ class Program:
         wait: Takes what a step returned; returns when it is computed.
         parameters: Number of the trainable values; 0 where it is unknown.
         device: Where it runs.
+        memory: Returns the largest memory of the device so far, in bytes;
+            `None` where the model lies in the memory of the process.
     """
 
     prepare: Callable[[int], Step]
     wait: Callable[[Any], object]
     parameters: int = 0
     device: str = "cpu"
+    memory: Callable[[], int] | None = None

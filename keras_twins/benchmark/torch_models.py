@@ -5,6 +5,7 @@ import functools
 import importlib
 from typing import Any
 
+from keras_twins.benchmark.devices import find_device
 from keras_twins.benchmark.inputs import random_images
 from keras_twins.benchmark.inputs import random_labels
 from keras_twins.benchmark.task import CLASSES
@@ -31,7 +32,7 @@ def build_timm(task: Task, compiled: bool = False) -> Program:
     """
     import torch
 
-    device = torch_device()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model: Any = timm_model(task).to(device).train(task.training)
     function = model
     if compiled:
@@ -51,11 +52,13 @@ def build_timm(task: Task, compiled: bool = False) -> Program:
         labels = torch.from_numpy(random_labels(batch)).to(device)
         return _training(model, function, images, labels, autocast)
 
+    found = find_device("torch")
     return Program(
         prepare=prepare,
-        wait=_wait,
+        wait=found.wait,
         parameters=sum(value.numel() for value in model.parameters()),
-        device=str(device),
+        device=found.name,
+        memory=found.memory,
     )
 
 
@@ -89,13 +92,6 @@ def timm_model(task: Task) -> Any:
 
 def _windows(config: TwinsConfig) -> tuple[int, ...] | None:
     return config.window_sizes if "L" in config.attention_pattern[0] else None
-
-
-def torch_device() -> Any:
-    """Returns the device that torch computes on: CUDA where it is there."""
-    import torch
-
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def specialise_shapes() -> None:
@@ -137,10 +133,3 @@ def _training(
         return loss
 
     return step
-
-
-def _wait(_: Any) -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -68,7 +68,7 @@ class Session:
             "seconds": time.perf_counter() - start,
             "parameters": program.parameters,
             "device": program.device,
-            "base": base,
+            "base": base if program.memory is None else 0,
         }
 
     def prepare(self, batch: int) -> Answer:
@@ -98,14 +98,16 @@ class Session:
             steps: Number of steps.
 
         Returns:
-            `seconds` for one step; `peak`, the largest memory meanwhile, in
-            bytes; and `reset`, whether it is that of this burst alone.
+            `seconds` for one step; and `peak`, the largest memory, in bytes:
+            of the process meanwhile, where the system can tell, or of the
+            device so far.
         """
         program, step = self._built(), self._steps[batch]
         gc.collect()
         reset = reset_peak()
         seconds = _time(program, step, steps) / steps
-        return {"seconds": seconds, "peak": peak_memory(reset), "reset": reset}
+        peak = program.memory() if program.memory else peak_memory(reset)
+        return {"seconds": seconds, "peak": peak}
 
     def call(
         self,

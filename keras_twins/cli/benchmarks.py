@@ -54,6 +54,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar="MODULE",
         help="what the processes of peers import first, found on PYTHONPATH",
     )
+    sub.add_argument(
+        "--at-once",
+        type=positive,
+        metavar="N",
+        help="most processes that live at once; by default, what fits into "
+        "memory (that of accelerators is not looked at)",
+    )
     sub.add_argument("--repeats", type=positive, help="of import")
     sub.add_argument("--backends", nargs="+", help="of import")
     sub.add_argument("--out", type=pathlib.Path, default=_FOLDER)
@@ -105,6 +112,7 @@ def _speed(arguments: argparse.Namespace) -> Any:
         arguments.rounds or preset.rounds,
         burst=preset.burst,
         preload=arguments.preload,
+        at_once=arguments.at_once,
         progress=_say,
     )
     _draw(draw_throughput, arguments.out / "throughput.png", report)
@@ -124,6 +132,7 @@ def _scale(arguments: argparse.Namespace) -> Any:
         arguments.rounds or preset.scale_rounds,
         burst=preset.burst,
         preload=arguments.preload,
+        at_once=arguments.at_once,
         progress=_say,
     )
     _draw(draw_resolution, arguments.out / "resolution.png", report)

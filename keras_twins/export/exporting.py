@@ -123,25 +123,29 @@ def export_model(
     with workshop(target) as folder:
         draft = folder / target.name
         start = time.perf_counter()
-        if backend == keras.backend.backend():
-            chosen.write(served, draft, plan)
-        else:
-            write_elsewhere(served, draft, chosen, plan, backend)
+        _write(served, draft, chosen, plan, backend)
         seconds = time.perf_counter() - start
+        limits = (tolerance, min_agreement)
         try:
-            report = prove(
-                served,
-                draft,
-                format,
-                precision,
-                images,
-                tolerance,
-                min_agreement,
-            )
+            report = prove(served, draft, format, precision, images, *limits)
         except ExportError as error:
             raise put_aside(error, chosen, draft, target) from error
         put_in_place(draft, target)
     return dataclasses.replace(report, path=target, seconds=seconds)
+
+
+def _write(
+    model: keras.Model,
+    draft: pathlib.Path,
+    chosen: Format,
+    plan: Plan,
+    backend: str,
+) -> None:
+    """Writes here, or in a second process that runs with the backend."""
+    if backend == keras.backend.backend():
+        chosen.write(model, draft, plan)
+    else:
+        write_elsewhere(model, draft, chosen, plan, backend)
 
 
 def _check_precision(chosen: Format, precision: str) -> None:

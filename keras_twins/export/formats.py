@@ -138,7 +138,7 @@ _ENTRIES = (
 FORMATS: Mapping[str, Format] = {entry.name: entry for entry in _ENTRIES}
 """The formats by the name that `export_model` takes."""
 
-EXTRAS: Mapping[str, str] = {"torch": "torch", "jax": "jax", "nncf": "nncf"}
+EXTRAS: Mapping[str, str] = {"torch": "torch", "jax": "jax"}
 """The extra that installs a module, where it is not `export`."""
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_twins.export.comparison import Limits
 from keras_twins.export.comparison import Outputs
 from keras_twins.export.comparison import choose_limits
 from keras_twins.export.comparison import cosine_similarity
@@ -187,8 +186,8 @@ def _compared(
 
 
 def _problems(card: ExportReport) -> Iterator[str]:
-    limits: Limits = card.limits
-    difference, largest = card.max_abs_difference, card.max_abs_output
+    limits, largest = card.limits, card.max_abs_output
+    difference = card.max_abs_difference
     if difference is None or largest is None:
         return
     # Comparisons are written so that NaN is refused too.
@@ -219,8 +218,7 @@ def _cannot_run(card: ExportReport, error: Exception) -> ExportError:
     reason = " ".join(str(error).split()) or type(error).__name__
     problem = f"It cannot be run here: {reason[-_REASON_LENGTH:]}"
     return ExportError(
-        f"The exported {card.format!r} artefact cannot be run here. The "
-        f"runtime says: {reason[-_REASON_LENGTH:]}",
+        f"The exported {card.format!r} artefact is refused. {problem}",
         dataclasses.replace(card, problems=(problem,)),
     )
 

@@ -1,6 +1,8 @@
 """SavedModel: a folder that TensorFlow runs, without Keras."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -48,13 +50,27 @@ def _write_from_tensorflow(model: keras.Model, path: pathlib.Path) -> None:
 
 def _write_from_jax(model: keras.Model, path: pathlib.Path) -> None:
     # The fast GELU becomes a composite that TensorFlow cannot read.
-    with ops.fast_paths(False):
+    with ops.fast_paths(False), _without_source_paths():
         model.export(
             str(path),
             format="tf_saved_model",
             input_signature=[input_spec(model)],
             verbose=False,
         )
+
+
+@contextlib.contextmanager
+def _without_source_paths() -> Iterator[None]:
+    """Keeps the paths of source files out of what JAX lowers."""
+    import jax
+
+    name = "jax_hlo_source_file_canonicalization_regex"
+    before = getattr(jax.config, name)
+    jax.config.update(name, ".*")
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 def load_saved_model(path: pathlib.Path) -> Runner:

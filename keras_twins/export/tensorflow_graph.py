@@ -1,5 +1,6 @@
 """The forward pass as a TensorFlow graph, on the TensorFlow backend."""
 
+import importlib
 from typing import Any
 
 import keras
@@ -44,9 +45,11 @@ def frozen_function(model: keras.Model, batch_size: int | None = None) -> Any:
     Returns:
         A concrete function of one argument, with a flat list of outputs.
     """
-    from tensorflow.python.framework import convert_to_constants
-
+    # What tf.lite uses itself; pyright does not find it in the package.
+    constants: Any = importlib.import_module(
+        "tensorflow.python.framework.convert_to_constants"
+    )
     function = serving_function(model, batch_size, flat=True)
-    return convert_to_constants.convert_variables_to_constants_v2(
+    return constants.convert_variables_to_constants_v2(
         function.get_concrete_function(), lower_control_flow=False
     )

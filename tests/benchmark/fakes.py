@@ -6,7 +6,7 @@ import sys
 import time
 
 from keras_twins.benchmark import System
-from keras_twins.benchmark.systems import Writer
+from keras_twins.benchmark.system import Writer
 from keras_twins.benchmark.task import Program
 
 _HERE = "tests.benchmark.fakes"

@@ -8,6 +8,7 @@ from keras_twins.benchmark import SHORT
 from keras_twins.benchmark import SYSTEMS
 from keras_twins.benchmark import Case
 from keras_twins.benchmark import inference_cases
+from keras_twins.benchmark import presets
 from keras_twins.benchmark import select_systems
 from keras_twins.benchmark import worker
 from keras_twins.benchmark.plan import make_panels
@@ -96,7 +97,19 @@ def test_the_table_of_systems_can_be_followed():
             assert callable(worker.find_function(entry.writer.function))
 
 
-def test_presets():
+def _pretend(monkeypatch, has_bfloat16):
+    monkeypatch.setattr(presets, "computes_bfloat16", lambda: has_bfloat16)
+
+
+def test_emulated_bfloat16_is_measured_only_if_asked_for(monkeypatch):
+    _pretend(monkeypatch, False)
+    assert {case.dtype for case in LONG.cases()} == {"float32"}
+    asked = LONG.cases(dtypes=["bfloat16"], training=[])
+    assert {case.dtype for case in asked} == {"bfloat16"}
+
+
+def test_presets(monkeypatch):
+    _pretend(monkeypatch, True)
     short = SHORT.cases()
     assert Case(batch=16, dtype="bfloat16") in short
     assert Case(training=True, batch=16) in short

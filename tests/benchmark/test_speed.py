@@ -1,5 +1,6 @@
 import json
 import pathlib
+from importlib.util import find_spec
 
 import keras
 import pytest
@@ -103,7 +104,29 @@ def test_a_real_model(backend, variant):
     assert [row.case for row in report.rows] == cases
     assert all(0 < row.median < 60 for row in report.rows)
     assert all(row.parameters > 10_000 for row in report.rows)
+    assert {row.device for row in report.rows} == {"cpu"}
     assert report.versions[backend][0].isdecimal()
+
+
+@once
+@pytest.mark.slow
+def test_exported_files_and_timm(variant):
+    """What is installed runs; two batch sizes, two dtypes."""
+    names = ["artifact", "timm-artifact", "timm-eager"]
+    cases = inference_cases((1, 2), (64,), ("float32", "bfloat16"))
+    report, _ = run(select_systems(names), variant, cases, rounds=1)
+    absent = {
+        failure.system: failure.reason
+        for failure in report.failures
+        if not failure.reason.startswith("not installed")
+    }
+    # Where torchvision does not load, nor does timm.
+    assert all("timm" in name for name in absent), absent
+    measured = {(row.system, row.case) for row in report.rows}
+    for ours in select_systems(["artifact"]):
+        if find_spec(ours.packages[0]):
+            expected = [case for case in cases if case.dtype in ours.dtypes]
+            assert {(ours.name, case) for case in expected} <= measured
 
 
 def test_wrong_arguments(variant):
