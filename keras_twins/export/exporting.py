@@ -107,6 +107,7 @@ def export_model(
     choose_limits(precision, tolerance, min_agreement)
     check_target(chosen, target, overwrite)
     served = serving_model(model, input_dtype, preprocess, image_size)
+    _check_dtypes(chosen, served)
     fixed_size = None not in tuple(served.inputs[0].shape[1:])
     backend = choose_backend(chosen, precision, fixed_size)
     require(chosen, chosen.runtime)
@@ -153,6 +154,18 @@ def _check_precision(chosen: Format, precision: str) -> None:
         raise ValueError(
             f"`precision` of format {chosen.name!r} must be one of "
             f"{list(chosen.precisions)}. Received: precision={precision!r}"
+        )
+
+
+def _check_dtypes(chosen: Format, model: keras.Model) -> None:
+    computes = {layer.compute_dtype for layer in model._flatten_layers()}
+    low = sorted(computes & {"bfloat16", "float16"})
+    if low and not chosen.any_dtype:
+        raise ValueError(
+            f"Format {chosen.name!r} is written from models that compute in "
+            f"float32. Received: a model with layers that compute in {low}. "
+            "Build it with `dtype='float32'`, hand the weights over with "
+            "`set_weights`, and choose the artefact's `precision`."
         )
 
 

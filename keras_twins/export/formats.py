@@ -34,6 +34,7 @@ class Format:
         quantizer: Modules that `"int8"` needs beside those.
         open_size: Backends from which height and width may stay `None`.
         open_batch: Whether an artefact takes batches of any size.
+        any_dtype: Whether models may compute in another dtype than float32.
         write: Writes an artefact of a model to a path.
         load: Loads an artefact in the format's own runtime.
     """
@@ -47,6 +48,7 @@ class Format:
     quantizer: tuple[str, ...] = ()
     open_size: tuple[str, ...] = ()
     open_batch: bool = True
+    any_dtype: bool = False
     write: Callable[[keras.Model, pathlib.Path, Plan], None]
     load: Callable[[pathlib.Path], Runner]
 
@@ -89,6 +91,7 @@ _ENTRIES = (
         writers={"tensorflow": ("tensorflow",), "jax": ("jax", "tensorflow")},
         runtime=("tensorflow",),
         open_size=("tensorflow",),
+        any_dtype=True,
         write=saved_model.write_saved_model,
         load=saved_model.load_saved_model,
     ),
@@ -130,6 +133,7 @@ _ENTRIES = (
         suffix=".pt2",
         writers={"torch": ("torch",)},
         runtime=("torch",),
+        any_dtype=True,
         write=torch_program.write_torch,
         load=torch_program.load_torch,
     ),

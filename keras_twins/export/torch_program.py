@@ -56,6 +56,7 @@ def load_torch(path: pathlib.Path) -> Runner:
         with torch.no_grad():
             outputs = module(torch.tensor(batch, device=weight.device))
         flat, _ = torch.utils._pytree.tree_flatten(outputs)
-        return [x.cpu().numpy() for x in flat]
+        # NumPy has no bfloat16.
+        return [x.float().cpu().numpy() for x in flat]
 
     return run

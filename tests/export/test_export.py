@@ -275,6 +275,23 @@ def test_wrong_arguments_are_found_first(
     assert not names(tmp_path)
 
 
+def test_low_precision_is_for_some_formats(
+    images, tmp_path, plain, monkeypatch
+):
+    image = keras.Input((8, 6, 3))
+    x = keras.layers.Flatten()(image)
+    low = keras.Model(image, keras.layers.Dense(2, dtype="mixed_bfloat16")(x))
+    with pytest.raises(
+        ValueError, match=r"float32.*\['bfloat16'\].*set_weights"
+    ):
+        export_model(low, tmp_path / "model.npz", "plain", images=images)
+    entry = plain.entry("plain", any_dtype=True)
+    monkeypatch.setitem(FORMATS, "plain", entry)
+    plain.error = InterruptedError()
+    with pytest.raises(InterruptedError):
+        export_model(low, tmp_path / "model.npz", "plain", images=images)
+
+
 def test_missing_package_names_the_extra(model, tmp_path, plain, monkeypatch):
     path = tmp_path / "model.npz"
     for changes, extra in (
