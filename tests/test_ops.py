@@ -80,6 +80,28 @@ def test_fused_attention(queries, keys):
     _assert_same(lambda *x: ops.attend(*x, num_heads=2), (q, k, v))
 
 
+@pytest.mark.parametrize("shape", [(5, 8), (2, 3, 4, 8), (1, 3)])
+def test_fast_layer_norm(shape):
+    scale, shift = images(2, shape[-1])
+    inputs = images(*shape) * 3 + 1
+    _assert_same(lambda *x: ops.layer_norm(*x, 1e-5), (inputs, scale, shift))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_layer_norm_in_half_precision(dtype):
+    x = keras.ops.cast(images(4, 32) + 50, dtype)
+    ones, zeros = keras.ops.ones(32, dtype), keras.ops.zeros(32, dtype)
+    y = ops.layer_norm(x, ones, zeros, 1e-6)
+    assert keras.backend.standardize_dtype(y.dtype) == dtype
+    wide = to_numpy(keras.ops.cast(x, "float32"))
+    expected = (wide - wide.mean(-1, keepdims=True)) / np.std(
+        wide, -1, keepdims=True
+    )
+    np.testing.assert_allclose(
+        to_numpy(keras.ops.cast(y, "float32")), expected, atol=0.02
+    )
+
+
 def test_fast_gelu():
     _assert_same(ops.gelu, (images(50) * 4,))
 

@@ -11,6 +11,7 @@ from keras_twins.config import check_choice
 from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.convolution import patch_convolution
 from keras_twins.layers.initializers import ConvolutionNormal
+from keras_twins.layers.normalization import norm_part
 from keras_twins.layers.projection import dense_part
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
@@ -224,11 +225,7 @@ class GlobalSubsampledAttention(CompositeLayer):
 
     def _build_reduction(self, input_shape: Shape) -> None:
         self.reduction = _reduction_layer(self, input_shape[-1])
-        self.reduction_norm = keras.layers.LayerNormalization(
-            epsilon=self.epsilon,
-            dtype=self.dtype_policy,
-            name="reduction_norm",
-        )
+        self.reduction_norm = norm_part(self, self.epsilon, "reduction_norm")
         self.reduction.build(input_shape)
         self.reduction_norm.build(input_shape)
 

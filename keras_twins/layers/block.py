@@ -12,6 +12,7 @@ from keras_twins.layers.attention import LocallyGroupedAttention
 from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.drop_path import DropPath
 from keras_twins.layers.mlp import MLP
+from keras_twins.layers.normalization import norm_part
 from keras_twins.layers.rematerialize import rematerialize
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
@@ -97,9 +98,9 @@ class TwinsBlock(CompositeLayer):
         self.gradient_checkpointing = gradient_checkpointing
 
     def build(self, input_shape: Shape) -> None:
-        self.norm1 = self._norm("norm1")
+        self.norm1 = norm_part(self, self.epsilon, "norm1")
         self.attention = self._attention()
-        self.norm2 = self._norm("norm2")
+        self.norm2 = norm_part(self, self.epsilon, "norm2")
         self.mlp = MLP(
             int(input_shape[-1] * self.mlp_ratio),
             dropout_rate=self.dropout_rate,
@@ -112,11 +113,6 @@ class TwinsBlock(CompositeLayer):
         # two keep the branches' names and seeds apart.
         self.drop_path1 = self._drop_path("drop_path1")
         self.drop_path2 = self._drop_path("drop_path2")
-
-    def _norm(self, name: str) -> keras.layers.LayerNormalization:
-        return keras.layers.LayerNormalization(
-            epsilon=self.epsilon, dtype=self.dtype_policy, name=name
-        )
 
     def _drop_path(self, name: str) -> DropPath:
         return DropPath(self.drop_path_rate, dtype=self.dtype_policy, name=name)

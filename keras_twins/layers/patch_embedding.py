@@ -9,6 +9,7 @@ from keras_twins.config import PatchPadding
 from keras_twins.config import check_choice
 from keras_twins.layers.composite import CompositeLayer
 from keras_twins.layers.convolution import patch_convolution
+from keras_twins.layers.normalization import norm_part
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
@@ -64,9 +65,7 @@ class PatchEmbedding(CompositeLayer):
         self.projection = patch_convolution(
             embed_dim, patch_size, self.dtype_policy, "projection"
         )
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=epsilon, dtype=self.dtype_policy, name="norm"
-        )
+        self.norm = norm_part(self, epsilon, "norm")
 
     def build(self, input_shape: Shape) -> None:
         self._check_size(input_shape)

@@ -13,6 +13,7 @@ from keras_twins.ops.maps import pad_to_multiple
 from keras_twins.ops.maps import partition_windows
 from keras_twins.ops.maps import require_min_size
 from keras_twins.ops.maps import spatial_size
+from keras_twins.ops.normalization import layer_norm
 from keras_twins.ops.products import convolve_patches
 from keras_twins.ops.products import project
 from keras_twins.ops.tensors import Shape
@@ -33,6 +34,7 @@ __all__ = [
     "fast_paths",
     "fast_paths_enabled",
     "gelu",
+    "layer_norm",
     "merge_windows",
     "pad_to_multiple",
     "partition_windows",

@@ -29,8 +29,8 @@ def attend(
 ) -> Tensor:
     """Multi-head scaled dot-product attention, softmax in float32.
 
-    The fast path is PyTorch's fused kernel, which takes neither masks nor
-    dropout here.
+    The fast paths take neither masks nor dropout: PyTorch's fused kernel, and
+    on JAX a gradient that keeps little.
 
     Args:
         query_BLC: Queries of shape `(batch, queries, channels)`.
@@ -45,27 +45,22 @@ def attend(
         Tensor of shape `(batch, queries, channels)`.
     """
     if fast_paths_enabled() and key_mask_BM is None and dropout is None:
-        fused_BLC = _fused(query_BLC, key_BMC, value_BMC, num_heads)
-        if fused_BLC is not None:
-            return fused_BLC
+        x_BLC = _fast_attend(query_BLC, key_BMC, value_BMC, num_heads)
+        if x_BLC is not None:
+            return x_BLC
     head_dim = query_BLC.shape[-1] // num_heads
     query_BNLD = _split_heads(query_BLC * head_dim**-0.5, num_heads)
     key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
     value_BNMD = _split_heads(value_BMC, num_heads)
     dtype = keras.backend.standardize_dtype(query_BLC.dtype)
-    scores_BNLM = ops.cast(
-        ops.matmul(query_BNLD, key_BNDM),
-        keras.backend.result_type(dtype, "float32"),
-    )
+    scores_BNLM = _widened(ops.matmul(query_BNLD, key_BNDM))
     if key_mask_BM is not None:
         mask = ops.cast(key_mask_BM[:, None, None, :], scores_BNLM.dtype)
         scores_BNLM = scores_BNLM + (1.0 - mask) * MASKED_SCORE
     weights_BNLM = ops.cast(_softmax(scores_BNLM), dtype)
     if dropout is not None:
         weights_BNLM = dropout(weights_BNLM)
-    x_BNLD = ops.matmul(weights_BNLM, value_BNMD)
-    x_BLND = ops.transpose(x_BNLD, (0, 2, 1, 3))
-    return ops.reshape(x_BLND, ops.shape(query_BLC))
+    return _join_heads(ops.matmul(weights_BNLM, value_BNMD))
 
 
 def _softmax(scores_BNLM: Tensor) -> Tensor:
@@ -87,12 +82,31 @@ def _split_heads(
     return ops.transpose(x_BLND, axes)
 
 
-def _fused(
+def _join_heads(x_BNLD: Tensor) -> Tensor:
+    _, heads, length, width = ops.shape(x_BNLD)
+    x_BLND = ops.transpose(x_BNLD, (0, 2, 1, 3))
+    return ops.reshape(x_BLND, (-1, length, heads * width))
+
+
+def _widened(x: Tensor) -> Tensor:
+    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+
+
+def _fast_attend(
+    query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
+) -> Tensor | None:
+    """Returns the attention in the backend's fast way, if there is one."""
+    if keras.backend.backend() == "torch":
+        return _torch_attend(query_BLC, key_BMC, value_BMC, num_heads)
+    if keras.backend.backend() == "jax":
+        return _jax_attend(query_BLC, key_BMC, value_BMC, num_heads)
+    return None
+
+
+def _torch_attend(
     query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
 ) -> Tensor | None:
     """Returns the attention by PyTorch's fused kernel, if it can be used."""
-    if keras.backend.backend() != "torch":
-        return None
     import torch
 
     query_BLC = ops.convert_to_tensor(query_BLC)
@@ -104,3 +118,50 @@ def _fused(
         _split_heads(value_BMC, num_heads),
     )
     return x_BNLD.transpose(1, 2).reshape(query_BLC.shape)
+
+
+def _jax_attend(
+    query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
+) -> Tensor:
+    """Keeps the attention weights alone of what is as large as they are.
+
+    Automatic differentiation on CPUs keeps the scores, their exponentials and
+    broadcasts of their sums as well.
+    """
+    import jax
+
+    scale = (query_BLC.shape[-1] // num_heads) ** -0.5
+
+    @jax.custom_vjp
+    def attend(*inputs):
+        return forward(*inputs)[0]
+
+    def forward(query_BLC, key_BMC, value_BMC):
+        query_BNLD = _split_heads(query_BLC * scale, num_heads)
+        key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
+        value_BNMD = _split_heads(value_BMC, num_heads)
+        scores_BNLM = _widened(ops.matmul(query_BNLD, key_BNDM))
+        weights_BNLM = ops.cast(_softmax(scores_BNLM), query_BLC.dtype)
+        x_BLC = _join_heads(ops.matmul(weights_BNLM, value_BNMD))
+        return x_BLC, (query_BNLD, key_BNDM, value_BNMD, weights_BNLM)
+
+    def backward(kept, dx_BLC):
+        query_BNLD, key_BNDM, value_BNMD, weights_BNLM = kept
+        dx_BNLD = _split_heads(dx_BLC, num_heads)
+        dweights_BNLM = ops.matmul(dx_BNLD, ops.swapaxes(value_BNMD, -1, -2))
+        product_BNLM = _widened(weights_BNLM) * _widened(dweights_BNLM)
+        total_BNL1 = ops.sum(product_BNLM, axis=-1, keepdims=True)
+        dscores_BNLM = ops.cast(
+            product_BNLM - weights_BNLM * total_BNL1, query_BNLD.dtype
+        )
+        dquery_BNLD = ops.matmul(dscores_BNLM, ops.swapaxes(key_BNDM, -1, -2))
+        dkey_BNMD = ops.matmul(ops.swapaxes(dscores_BNLM, -1, -2), query_BNLD)
+        dvalue_BNMD = ops.matmul(ops.swapaxes(weights_BNLM, -1, -2), dx_BNLD)
+        return (
+            _join_heads(dquery_BNLD) * scale,
+            _join_heads(dkey_BNMD),
+            _join_heads(dvalue_BNMD),
+        )
+
+    attend.defvjp(forward, backward)
+    return attend(*map(ops.convert_to_tensor, (query_BLC, key_BMC, value_BMC)))

@@ -92,7 +92,10 @@ def pad_to_multiple(x_BHWC: Tensor, multiple: int) -> Tensor:
         The padded map; the same tensor if nothing is missing.
     """
     height, width = spatial_size(x_BHWC)
-    bottom, right = -height % multiple, -width % multiple
+    # Positive numbers only: tf2onnx takes the remainder of others towards zero.
+    bottom, right = (
+        (multiple - size % multiple) % multiple for size in (height, width)
+    )
     static = isinstance(bottom, int) and isinstance(right, int)
     if static and bottom == right == 0:
         return x_BHWC

@@ -233,6 +233,24 @@ def test_onnx_is_for_every_runtime(artifacts):
     assert not batch.HasField("dim_value")
 
 
+def test_onnx_runtime_knows_the_gelu(artifacts, tmp_path):
+    if "onnx" not in artifacts:
+        pytest.skip("not written by this backend")
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(
+        artifacts["onnx"], options, providers=["CPUExecutionProvider"]
+    )
+    optimized = onnx.load(tmp_path / "optimized.onnx")
+    kinds = [node.op_type for node in optimized.graph.node]
+    assert "Erf" not in kinds
+    assert sum(kind.endswith("Gelu") for kind in kinds) == 5
+
+
 def test_saved_model_needs_tensorflow_alone(artifacts, tmp_path):
     """Its signature, by name, where Keras cannot be imported."""
     if "saved_model" not in artifacts:
