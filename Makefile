@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LINT := $(VENV)/lint/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BACKENDS := tensorflow jax torch
-# Compiling takes one core most of the time: two test files at once.
+# Compiling takes one core most of the time: two tests at once.
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 
 # The oneDNN and XLA start-up messages hide what matters.
@@ -25,7 +25,8 @@ test: $(VENV)/dev.stamp
 	  KERAS_BACKEND=$$backend $(BIN)/python $(PYTEST) -m "not slow and not network" \
 	    --ignore tests/test_parity.py && \
 	  KERAS_BACKEND=$$backend XLA_FLAGS=--xla_backend_optimization_level=3 \
-	    $(BIN)/python -m pytest -m "not slow and not network" tests/test_parity.py \
+	    $(BIN)/python $(PYTEST) -m "not slow and not network" \
+	    --dist worksteal tests/test_parity.py \
 	    || exit 1; \
 	done
 

@@ -8,7 +8,7 @@ from keras_twins.config import TwinsConfig
 from keras_twins.layers import PatchEmbedding
 from keras_twins.layers import PositionEncodingGenerator
 from keras_twins.layers import TwinsBlock
-from keras_twins.layers.normalization import LayerNorm
+from keras_twins.layers.normalization import LayerNormalization
 from keras_twins.ops import Tensor
 
 DType = str | keras.DTypePolicy | None
@@ -158,8 +158,10 @@ def _block(
     )
 
 
-def _norm(config: TwinsConfig, name: str, dtype: DType) -> LayerNorm:
-    return LayerNorm(epsilon=config.layer_norm_epsilon, dtype=dtype, name=name)
+def _norm(config: TwinsConfig, name: str, dtype: DType) -> LayerNormalization:
+    return LayerNormalization(
+        epsilon=config.layer_norm_epsilon, dtype=dtype, name=name
+    )
 
 
 def _require_channels_last() -> None:

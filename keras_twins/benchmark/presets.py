@@ -109,7 +109,7 @@ SHORT = Preset(
     scale_sizes=(224, 384, 512, 768, 1024),
     scale_rounds=2,
     repeats=3,
-    left_out=("tensorflow-xla",),
+    left_out=("tensorflow-xla", "torch-compile"),
     light=("alternative",),
 )
 LONG = Preset(

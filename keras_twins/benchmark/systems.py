@@ -105,6 +105,14 @@ SYSTEMS: Sequence[System] = (
         options={"jit_compile": True},
     ),
     _keras("jax", "Keras on JAX", "build_twins", "jax"),
+    # XLA asks for new memory in every step; small pages cost it most.
+    _keras(
+        "jax-huge-pages",
+        "Keras on JAX, GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+        "build_twins",
+        "jax",
+        variables={"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
+    ),
     _keras("torch", "Keras on PyTorch", "build_twins", "torch"),
     _keras(
         "torch-compile",

@@ -189,7 +189,14 @@ def _load(path: pathlib.Path) -> Any:
 
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    return keras.saving.load_model(path, compile=False)
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Keras raises whatever its parts raise: KeyError, OSError, TypeError.
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be loaded as a Keras model: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _options(

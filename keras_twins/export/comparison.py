@@ -1,6 +1,8 @@
 """How far the outputs of two programs are apart, and what may be."""
 
 import dataclasses
+import math
+from collections.abc import Collection
 from collections.abc import Mapping
 
 import keras
@@ -27,7 +29,7 @@ class Limits:
     cosine: float | None = None
 
 
-_EIGHT_BITS = Limits(agreement=0.98, cosine=0.95)
+_EIGHT_BITS = Limits(difference=2.0, agreement=0.98, cosine=0.95)
 
 LIMITS: Mapping[str, Limits] = {
     "float32": Limits(difference=1e-4),
@@ -38,12 +40,19 @@ LIMITS: Mapping[str, Limits] = {
 """The limits by the precision of the artefact.
 
 Eight bits move an output by some percent of its range wherever it is; what
-counts there is that the answer stays the same.
+counts there is that the answer stays the same. The difference is to catch what
+is of another scale altogether.
 """
+
+_COMPUTED_IN: Mapping[str, float] = {"bfloat16": 3e-2, "float16": 1e-2}
+"""Least limit of the difference, by what a layer of the model computes in."""
 
 
 def choose_limits(
-    precision: str, tolerance: float | None, min_agreement: float | None
+    precision: str,
+    tolerance: float | None,
+    min_agreement: float | None,
+    computed_in: Collection[str] = (),
 ) -> Limits:
     """Returns the limits of a precision, or those that were asked for.
 
@@ -51,6 +60,7 @@ def choose_limits(
         precision: Precision of the artefact, a key of `LIMITS`.
         tolerance: Instead of the limit of the difference.
         min_agreement: Instead of the limit of the agreement.
+        computed_in: Dtypes that the model computes in.
 
     Returns:
         The `Limits`.
@@ -64,9 +74,12 @@ def choose_limits(
             f"`precision` must be one of {list(LIMITS)}. Received: "
             f"precision={precision!r}"
         )
-    if tolerance is not None and not tolerance >= 0:
+    if tolerance is not None and not (
+        isinstance(tolerance, int | float) and 0 <= tolerance < math.inf
+    ):
         raise ValueError(
-            f"`tolerance` must be at least 0. Received: {tolerance=}"
+            "`tolerance` must be a finite number from 0 up. Received: "
+            f"{tolerance=}"
         )
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise ValueError(
@@ -74,8 +87,10 @@ def choose_limits(
             f"{min_agreement=}"
         )
     limits = LIMITS[precision]
-    if tolerance is not None:
-        limits = dataclasses.replace(limits, difference=tolerance)
+    if tolerance is None:
+        least = [x for d, x in _COMPUTED_IN.items() if d in computed_in]
+        tolerance = max([limits.difference or 0.0, *least])
+    limits = dataclasses.replace(limits, difference=tolerance)
     if min_agreement is not None:
         limits = dataclasses.replace(limits, agreement=min_agreement)
     return limits
@@ -159,9 +174,11 @@ def is_classifier(model: keras.Model) -> bool:
         model: A functional model.
 
     Returns:
-        Whether its largest output means something.
+        Whether which output is the largest means something.
     """
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        return False
+    if model.outputs[0].shape[-1] == 1:
         return False
     last = model
     while isinstance(last, keras.Model):

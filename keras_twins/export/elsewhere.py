@@ -31,8 +31,8 @@ def choose_backend(format: Format, precision: str, fixed_size: bool) -> str:
         Name of a backend.
 
     Raises:
-        ValueError: If no backend can write the format, or none that is
-            installed.
+        ValueError: If the format needs a fixed height and width.
+        ImportError: If no backend that can write the format is installed.
     """
     able = [
         backend
@@ -56,7 +56,7 @@ def choose_backend(format: Format, precision: str, fixed_size: bool) -> str:
         if not _is_installed(package)
     ]
     size = "" if fixed_size else " from a model of open height and width"
-    raise ValueError(
+    raise ImportError(
         f"Format {format.name!r} is written{size} by the backends {able}, in "
         f"a second process where another one runs. Received: backend="
         f"{running!r}, and not installed: {missing}. Install them with "

@@ -201,9 +201,18 @@ def _as_input(
             f"model's input, {shape}. Received: images of shape {batch.shape}"
         )
     dtype = keras.backend.standardize_dtype(source.dtype)
+    if not np.issubdtype(np.dtype(dtype), np.integer):
+        return batch.astype(dtype)
     # Resized pixels have fractions; bytes are the nearest ones.
-    whole = np.issubdtype(np.dtype(dtype), np.integer)
-    return (np.rint(batch) if whole else batch).astype(dtype)
+    batch, range_ = np.rint(batch), np.iinfo(dtype)
+    if not (range_.min <= batch.min() and batch.max() <= range_.max):
+        raise ValueError(
+            f"`{name}` must hold values from {range_.min} to {range_.max}, "
+            f"for a model that takes {dtype}. Received: values from "
+            f"{batch.min()} to {batch.max()}. Pass pixels as they are read, "
+            "not normalised ones."
+        )
+    return batch.astype(dtype)
 
 
 def _representative(

@@ -81,8 +81,12 @@ def _count(model: keras.Model, pixels: int) -> int:
 
 
 def _pixels(count: int, height: int, width: int, channels: int) -> np.ndarray:
-    from PIL import Image
-
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(
+            "Pillow is not installed: `pip install keras-twins[data]`."
+        ) from error
     grey = channels == 1
     parts = _digits(count) if grey else _crops(count, height, width)
     images = [Image.fromarray(x).resize((width, height)) for x in parts]

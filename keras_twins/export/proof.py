@@ -68,7 +68,8 @@ def prove(
         ValueError: If a limit is out of range.
     """
     path = pathlib.Path(path)
-    limits = choose_limits(precision, tolerance, min_agreement)
+    computed_in = {x.compute_dtype for x in model._flatten_layers()}
+    limits = choose_limits(precision, tolerance, min_agreement, computed_in)
     batch = probe_images(model) if images is None else images
     card = ExportReport(
         format=format,

@@ -62,7 +62,11 @@ def _without_training(model: keras.Model) -> keras.Model:
 
     They have no place in an artefact, and cannot always be saved.
     """
-    core = keras.Model(model.input, model.output, name=model.name)
+    if isinstance(model, keras.Sequential):
+        inputs, outputs = model.inputs[0], model.outputs[0]
+    else:
+        inputs, outputs = model.input, model.output
+    core = keras.Model(inputs, outputs, name=model.name)
     core.dtype_policy = model.dtype_policy
     return core
 
@@ -91,8 +95,8 @@ def _image_shape(
             "`image_size` is for models that take images of shape (height, "
             f"width, channels). Received: a model with input shape {shape}"
         )
-    whole = all(isinstance(side, int) and side > 0 for side in image_size)
-    if len(image_size) != 2 or not whole:
+    pair = isinstance(image_size, tuple | list) and len(image_size) == 2
+    if not pair or not all(isinstance(x, int) and x > 0 for x in image_size):
         raise ValueError(
             "`image_size` must be a height and a width in pixels. Received: "
             f"image_size={image_size!r}"

@@ -26,6 +26,10 @@ def check_target(chosen: Format, target: pathlib.Path, overwrite: bool) -> None:
         ValueError: If the name does not fit the format.
         FileExistsError: If something is there that is not replaced.
     """
+    if target.name in ("", "..", chosen.suffix):
+        raise ValueError(
+            f"`path` must name what is made. Received: path={str(target)!r}"
+        )
     if not target.name.endswith(chosen.suffix):
         raise ValueError(
             f"`path` must end in {chosen.suffix!r} for format "
@@ -36,7 +40,7 @@ def check_target(chosen: Format, target: pathlib.Path, overwrite: bool) -> None:
             f"`path` must be a folder for format {chosen.name!r}, in which "
             f"{chosen.marker!r} is made. Received: path={str(target)!r}"
         )
-    if not target.exists():
+    if not os.path.lexists(target):
         return
     if not overwrite:
         raise FileExistsError(
@@ -118,7 +122,7 @@ def put_in_place(draft: pathlib.Path, target: pathlib.Path) -> None:
         draft: The artefact in its workshop.
         target: Its name.
     """
-    older = draft.with_name("replaced")
+    older = draft.with_name(f"{draft.name}.replaced")
     if target.is_dir():
         os.replace(target, older)
     try:

@@ -9,10 +9,11 @@ from keras_twins.ops import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
-class LayerNorm(keras.layers.LayerNormalization):
+class LayerNormalization(keras.layers.LayerNormalization):
     """Layer normalization over the channels, with scale and shift.
 
-    Is Keras' own in everything but the way it computes.
+    Is Keras' own in everything but the way it computes, and in its name:
+    files of weights call the parts of a model by it.
 
     Args:
         epsilon: Added to the variance.
@@ -29,12 +30,16 @@ class LayerNorm(keras.layers.LayerNormalization):
         super().__init__(epsilon=epsilon, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
+        if self.rms_scaling or self.gamma is None or self.beta is None:
+            return super().call(inputs)
+        if self.axis not in (-1, [-1]):
+            return super().call(inputs)
         return ops.layer_norm(inputs, self.gamma, self.beta, self.epsilon)
 
 
 def norm_part(
     owner: keras.layers.Layer, epsilon: float, name: str
-) -> LayerNorm:
+) -> LayerNormalization:
     """Returns a layer normalization.
 
     Args:
@@ -45,4 +50,6 @@ def norm_part(
     Returns:
         The layer, not yet built.
     """
-    return LayerNorm(epsilon=epsilon, dtype=owner.dtype_policy, name=name)
+    return LayerNormalization(
+        epsilon=epsilon, dtype=owner.dtype_policy, name=name
+    )

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_twins.ops.fast_paths import fast_paths_enabled
 from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import widened
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -21,7 +22,7 @@ def gelu(x: Tensor) -> Tensor:
         return keras.activations.gelu(x, approximate=False)
     dtype = keras.backend.standardize_dtype(x.dtype)
     # Half precisions have no room for the tail of 1 + erf.
-    wide = ops.cast(x, keras.backend.result_type(dtype, "float32"))
+    wide = widened(x)
     if backend == "jax" and not fast_paths_enabled():
         # JAX's erf exports as a composite that TensorFlow cannot read; with
         # Keras' own form, which becomes erfc, it is 1.6 times slower.

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_twins.ops.fast_paths import fast_paths_enabled
 from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import widened
 
 MASKED_SCORE = -1000.0
 """Added to the scores of masked keys; `exp` of it is 0 in float32."""
@@ -53,7 +54,7 @@ def attend(
     key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
     value_BNMD = _split_heads(value_BMC, num_heads)
     dtype = keras.backend.standardize_dtype(query_BLC.dtype)
-    scores_BNLM = _widened(ops.matmul(query_BNLD, key_BNDM))
+    scores_BNLM = widened(ops.matmul(query_BNLD, key_BNDM))
     if key_mask_BM is not None:
         mask = ops.cast(key_mask_BM[:, None, None, :], scores_BNLM.dtype)
         scores_BNLM = scores_BNLM + (1.0 - mask) * MASKED_SCORE
@@ -86,10 +87,6 @@ def _join_heads(x_BNLD: Tensor) -> Tensor:
     _, heads, length, width = ops.shape(x_BNLD)
     x_BLND = ops.transpose(x_BNLD, (0, 2, 1, 3))
     return ops.reshape(x_BLND, (-1, length, heads * width))
-
-
-def _widened(x: Tensor) -> Tensor:
-    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
 
 
 def _fast_attend(
@@ -140,7 +137,7 @@ def _jax_attend(
         query_BNLD = _split_heads(query_BLC * scale, num_heads)
         key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
         value_BNMD = _split_heads(value_BMC, num_heads)
-        scores_BNLM = _widened(ops.matmul(query_BNLD, key_BNDM))
+        scores_BNLM = widened(ops.matmul(query_BNLD, key_BNDM))
         weights_BNLM = ops.cast(_softmax(scores_BNLM), query_BLC.dtype)
         x_BLC = _join_heads(ops.matmul(weights_BNLM, value_BNMD))
         return x_BLC, (query_BNLD, key_BNDM, value_BNMD, weights_BNLM)
@@ -149,7 +146,7 @@ def _jax_attend(
         query_BNLD, key_BNDM, value_BNMD, weights_BNLM = kept
         dx_BNLD = _split_heads(dx_BLC, num_heads)
         dweights_BNLM = ops.matmul(dx_BNLD, ops.swapaxes(value_BNMD, -1, -2))
-        product_BNLM = _widened(weights_BNLM) * _widened(dweights_BNLM)
+        product_BNLM = widened(weights_BNLM) * widened(dweights_BNLM)
         total_BNL1 = ops.sum(product_BNLM, axis=-1, keepdims=True)
         dscores_BNLM = ops.cast(
             product_BNLM - weights_BNLM * total_BNL1, query_BNLD.dtype

@@ -8,12 +8,13 @@ from keras import ops
 
 from keras_twins.ops.fast_paths import fast_paths_enabled
 from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import widened
 
 
 def layer_norm(
     x: Tensor, gamma_C: Tensor, beta_C: Tensor, epsilon: float
 ) -> Tensor:
-    """Normalizes over the last axis, in float32 or wider.
+    """Normalizes over the last axis, in float32.
 
     The fast path is for the gradient on JAX on CPUs.
 
@@ -55,7 +56,7 @@ def _jax_layer_norm(
         return forward(x, gamma_C, beta_C)[0]
 
     def forward(x, gamma_C, beta_C):
-        x_wide = _widened(x)
+        x_wide = widened(x)
         mean = ops.mean(x_wide, axis=-1, keepdims=True)
         centred = x_wide - mean
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
@@ -69,9 +70,9 @@ def _jax_layer_norm(
         x, gamma_C, _, mean, scale = kept
         channels = x.shape[-1]
         gradients = _gradients(
-            ops.reshape(_widened(x), (-1, channels)),
-            ops.reshape(_widened(dy), (-1, channels)),
-            _widened(gamma_C),
+            ops.reshape(widened(x), (-1, channels)),
+            ops.reshape(widened(dy), (-1, channels)),
+            widened(gamma_C),
             ops.reshape(mean, (-1, 1)),
             ops.reshape(scale, (-1, 1)),
         )
@@ -104,7 +105,3 @@ def _gradients(
     )
     dx_TC = scale_T1 * (dy_TC * gamma_C - shift_T1 - normal_TC * slope_T1)
     return dx_TC, ops.sum(product_TC, axis=0), ops.sum(dy_TC, axis=0)
-
-
-def _widened(x: Tensor) -> Tensor:
-    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

@@ -15,6 +15,19 @@ Size = Any
 """An `int` when it is known, else a scalar integer tensor."""
 
 
+def widened(x: Tensor) -> Tensor:
+    """Returns a tensor in float32, or as it is if that is wider.
+
+    Args:
+        x: Tensor of floating dtype.
+
+    Returns:
+        Tensor of the same shape.
+    """
+    half = keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16")
+    return ops.cast(x, "float32") if half else x
+
+
 def read(variable: keras.Variable) -> Tensor:
     """Returns the value that a variable has now.
 

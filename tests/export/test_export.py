@@ -260,6 +260,14 @@ def test_unwritable_path_is_found_first(model, tmp_path, plain):
             r"`representative_images` .*\(2, 9\)",
         ),
         ({"input_dtype": "int4"}, "`input_dtype` must be"),
+        (
+            {"input_dtype": "uint8", "images": np.full((1, 8, 6, 3), -1.0)},
+            "values from 0 to 255.*not normalised",
+        ),
+        ({"path": "new/.."}, "must name what is made"),
+        ({"path": ".npz"}, "must name what is made"),
+        ({"image_size": 8}, "a height and a width"),
+        ({"tolerance": "0"}, "`tolerance` must be a finite number"),
     ],
 )
 def test_wrong_arguments_are_found_first(
@@ -292,6 +300,35 @@ def test_low_precision_is_for_some_formats(
         export_model(low, tmp_path / "model.npz", "plain", images=images)
 
 
+def test_a_link_to_nothing_stays(model, images, tmp_path, plain):
+    path = tmp_path / "model.npz"
+    path.symlink_to(tmp_path / "elsewhere")
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError):
+            export_model(
+                model, path, "plain", images=images, overwrite=overwrite
+            )
+    assert path.is_symlink() and names(tmp_path) == ["model.npz"]
+
+
+def test_any_name_can_be_replaced(model, images, tmp_path, folder):
+    path = tmp_path / "replaced"
+    for _ in range(2):
+        export_model(model, path, "folder", images=images, overwrite=True)
+    assert names(tmp_path) == ["replaced"]
+
+
+def test_sequential_models(images, tmp_path, plain):
+    layers = [
+        keras.Input((8, 6, 3)),
+        keras.layers.GlobalAveragePooling2D(data_format="channels_last"),
+        keras.layers.Dense(CLASSES),
+    ]
+    model = keras.Sequential(layers)
+    report = export_model(model, tmp_path / "m.npz", "plain", images=images)
+    assert report.accepted
+
+
 def test_missing_package_names_the_extra(model, tmp_path, plain, monkeypatch):
     path = tmp_path / "model.npz"
     for changes, extra in (
@@ -313,7 +350,7 @@ def test_no_backend_that_writes_it(model, tmp_path, plain, monkeypatch):
     monkeypatch.setitem(FORMATS, "plain", entry)
     assert "plain" not in exportable_formats()
     with pytest.raises(
-        ValueError, match=r"no_such_package.*keras-twins\[abacus,export\]"
+        ImportError, match=r"no_such_package.*keras-twins\[abacus,export\]"
     ):
         export_model(model, tmp_path / "model.npz", "plain")
 

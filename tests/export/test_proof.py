@@ -125,6 +125,25 @@ def test_eight_bits_are_judged_by_the_answer(model, images, artifact):
     assert card.accepted and card.limits.agreement == 0.6
 
 
+def test_eight_bits_keep_the_scale(model, images, artifact):
+    path = artifact(lambda x: x * 1000 + 77)
+    with pytest.raises(ExportError, match="differs"):
+        prove(model, path, "saved_model", "int8", images)
+
+
+def test_one_output_names_no_class():
+    image = keras.Input((8, CLASSES, 3))
+    one = keras.layers.Dense(1)(keras.layers.Flatten()(image))
+    assert not comparison.is_classifier(keras.Model(image, one))
+
+
+def test_half_precision_inside_has_a_limit_of_its_own():
+    limits = comparison.choose_limits("float32", None, None, {"bfloat16"})
+    assert limits.difference == 3e-2
+    limits = comparison.choose_limits("float32", 1e-3, None, {"bfloat16"})
+    assert limits.difference == 1e-3
+
+
 def test_limits_can_be_asked_for(model, images, artifact):
     path = artifact(lambda x: x + np.float32(0.01))
     prove(model, path, "saved_model", "float32", images, tolerance=0.02)
