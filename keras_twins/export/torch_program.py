@@ -25,9 +25,9 @@ def write_torch(model: keras.Model, path: pathlib.Path, plan: Plan) -> None:
     batch = torch.export.Dim("batch")
     with quiet(), torch.no_grad():
         program: Any = torch.export.export(
-            model.eval(),
+            _without_parameters(model),
             (torch_example(model),),
-            dynamic_shapes=[({0: batch},)],
+            dynamic_shapes=[{0: batch}],
             strict=False,
         )
         # Where each node comes from, by path: nobody else's business.
@@ -35,6 +35,21 @@ def write_torch(model: keras.Model, path: pathlib.Path, plan: Plan) -> None:
             node.meta.pop("stack_trace", None)
             node.meta.pop("nn_module_stack", None)
         torch.export.save(program, path)
+
+
+def _without_parameters(model: keras.Model) -> Any:
+    """Returns the forward pass as a module that owns nothing.
+
+    The program has the weights as constants, because Keras hands them to the
+    operations itself. As a module's parameters they would be saved again.
+    """
+    import torch
+
+    class Forward(torch.nn.Module):
+        def forward(self, images):
+            return model(images, training=False)
+
+    return Forward().eval()
 
 
 def load_torch(path: pathlib.Path) -> Runner:
@@ -49,12 +64,14 @@ def load_torch(path: pathlib.Path) -> Runner:
     import torch
 
     with quiet():
-        module: Any = torch.export.load(path).module()
-    weight = next(iter(module.parameters()), torch.zeros(()))
+        program: Any = torch.export.load(path)
+        module = program.module()
+    weights = [x for x in program.constants.values() if torch.is_tensor(x)]
+    device = weights[0].device if weights else "cpu"
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
-            outputs = module(torch.tensor(batch, device=weight.device))
+            outputs = module(torch.tensor(batch, device=device))
         flat, _ = torch.utils._pytree.tree_flatten(outputs)
         # NumPy has no bfloat16.
         return [x.float().cpu().numpy() for x in flat]

@@ -6,6 +6,7 @@ normalises inside and gives the four maps of the pyramid.
 
 import collections
 import dataclasses
+import math
 import pathlib
 import subprocess
 import sys
@@ -249,6 +250,18 @@ def test_onnx_runtime_knows_the_gelu(artifacts, tmp_path):
     kinds = [node.op_type for node in optimized.graph.node]
     assert "Erf" not in kinds
     assert sum(kind.endswith("Gelu") for kind in kinds) == 5
+
+
+def test_the_torch_program_has_each_weight_once(artifacts, classifier):
+    if "torch" not in artifacts:
+        pytest.skip("not written by this backend")
+    import torch
+
+    program = torch.export.load(artifacts["torch"])
+    kept = [*program.state_dict.values(), *program.constants.values()]
+    counts = [x.numel() for x in kept if x.numel() > 1]
+    weights = [math.prod(w.shape) for w in classifier.weights]
+    assert sum(counts) < 1.01 * sum(weights)
 
 
 def test_saved_model_needs_tensorflow_alone(artifacts, tmp_path):
