@@ -84,6 +84,10 @@ def test_rows_are_merged_and_written_into_the_readme(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="test_quantization.py has the other backends",
+)
 def test_cards_of_a_model(monkeypatch):
     monkeypatch.setattr(exports, "QUANTIZED", ("int8",))
     images = 60 * np.abs(tiny.images(9, 64, 64, 3))
