@@ -71,7 +71,7 @@ def load_photographs() -> dict[str, np.ndarray]:
         ImportError: If scikit-learn or Pillow is missing.
     """
     datasets = _sklearn_datasets()
-    _require("PIL", "Pillow")
+    require("PIL", "Pillow")
     return {
         name: np.array(datasets.load_sample_image(f"{name}.jpg"))
         for name in ("china", "flower")
@@ -96,11 +96,22 @@ def _check_digits(image_size: int, test_fraction: float, channels: int) -> None:
 
 
 def _sklearn_datasets() -> Any:
-    return _require("sklearn.datasets", "scikit-learn")
+    return require("sklearn.datasets", "scikit-learn")
 
 
-def _require(module: str, package: str) -> Any:
-    """Imports a module; an error names the extra that brings it."""
+def require(module: str, package: str) -> Any:
+    """Imports what the extra `data` brings.
+
+    Args:
+        module: Name of the module.
+        package: Name of the package that it is in.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: If it is missing; the message names the extra.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

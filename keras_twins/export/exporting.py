@@ -19,6 +19,7 @@ from keras_twins.export.probe import probe_images
 from keras_twins.export.proof import prove
 from keras_twins.export.report import ExportError
 from keras_twins.export.report import ExportReport
+from keras_twins.export.serving import compute_dtypes
 from keras_twins.export.serving import serving_model
 from keras_twins.export.targets import check_target
 from keras_twins.export.targets import put_aside
@@ -158,8 +159,7 @@ def _check_precision(chosen: Format, precision: str) -> None:
 
 
 def _check_dtypes(chosen: Format, model: keras.Model) -> None:
-    computes = {layer.compute_dtype for layer in model._flatten_layers()}
-    low = sorted(computes & {"bfloat16", "float16"})
+    low = sorted(compute_dtypes(model) & {"bfloat16", "float16"})
     if low and not chosen.any_dtype:
         raise ValueError(
             f"Format {chosen.name!r} is written from models that compute in "

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_twins.data import load_digits
 from keras_twins.data import load_photographs
+from keras_twins.data.digits import require
 
 _UNKNOWN_SIDE = 96
 """Pixels where the model leaves its size open."""
@@ -81,15 +82,10 @@ def _count(model: keras.Model, pixels: int) -> int:
 
 
 def _pixels(count: int, height: int, width: int, channels: int) -> np.ndarray:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "Pillow is not installed: `pip install keras-twins[data]`."
-        ) from error
+    image_module = require("PIL.Image", "Pillow")
     grey = channels == 1
     parts = _digits(count) if grey else _crops(count, height, width)
-    images = [Image.fromarray(x).resize((width, height)) for x in parts]
+    images = [image_module.fromarray(x).resize((width, height)) for x in parts]
     stacked = np.stack([np.asarray(image) for image in images])
     stacked = stacked.reshape(count, height, width, -1)
     return stacked[..., np.arange(channels) % stacked.shape[-1]]

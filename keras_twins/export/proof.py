@@ -25,6 +25,7 @@ from keras_twins.export.probe import probe_images
 from keras_twins.export.report import ExportError
 from keras_twins.export.report import ExportReport
 from keras_twins.export.report import artifact_bytes
+from keras_twins.export.serving import compute_dtypes
 from keras_twins.export.timing import time_in_turns
 
 _BATCH = 8
@@ -68,8 +69,9 @@ def prove(
         ValueError: If a limit is out of range.
     """
     path = pathlib.Path(path)
-    computed_in = {x.compute_dtype for x in model._flatten_layers()}
-    limits = choose_limits(precision, tolerance, min_agreement, computed_in)
+    limits = choose_limits(
+        precision, tolerance, min_agreement, compute_dtypes(model)
+    )
     batch = probe_images(model) if images is None else images
     card = ExportReport(
         format=format,

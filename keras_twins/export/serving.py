@@ -57,6 +57,18 @@ def serving_model(
     return keras.Model(images, core(x), name=model.name)
 
 
+def compute_dtypes(model: keras.Model) -> set[str]:
+    """Returns the dtypes that the layers of a model compute in.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Their names.
+    """
+    return {layer.compute_dtype for layer in model._flatten_layers()}
+
+
 def _without_training(model: keras.Model) -> keras.Model:
     """Returns the same graph without losses and optimizer.
 

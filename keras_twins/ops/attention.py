@@ -49,10 +49,9 @@ def attend(
         x_BLC = _fast_attend(query_BLC, key_BMC, value_BMC, num_heads)
         if x_BLC is not None:
             return x_BLC
-    head_dim = query_BLC.shape[-1] // num_heads
-    query_BNLD = _split_heads(query_BLC * head_dim**-0.5, num_heads)
-    key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
-    value_BNMD = _split_heads(value_BMC, num_heads)
+    query_BNLD, key_BNDM, value_BNMD = _operands(
+        query_BLC, key_BMC, value_BMC, num_heads
+    )
     dtype = keras.backend.standardize_dtype(query_BLC.dtype)
     scores_BNLM = widened(ops.matmul(query_BNLD, key_BNDM))
     if key_mask_BM is not None:
@@ -62,6 +61,21 @@ def attend(
     if dropout is not None:
         weights_BNLM = dropout(weights_BNLM)
     return _join_heads(ops.matmul(weights_BNLM, value_BNMD))
+
+
+def _operands(
+    query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the factors of the products: scaled, by heads, in order."""
+    return (
+        _split_heads(query_BLC * _scale(query_BLC, num_heads), num_heads),
+        _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1)),
+        _split_heads(value_BMC, num_heads),
+    )
+
+
+def _scale(x_BLC: Tensor, num_heads: int) -> float:
+    return (x_BLC.shape[-1] // num_heads) ** -0.5
 
 
 def _softmax(scores_BNLM: Tensor) -> Tensor:
@@ -127,16 +141,14 @@ def _jax_attend(
     """
     import jax
 
-    scale = (query_BLC.shape[-1] // num_heads) ** -0.5
-
     @jax.custom_vjp
     def attend(*inputs):
         return forward(*inputs)[0]
 
     def forward(query_BLC, key_BMC, value_BMC):
-        query_BNLD = _split_heads(query_BLC * scale, num_heads)
-        key_BNDM = _split_heads(key_BMC, num_heads, axes=(0, 2, 3, 1))
-        value_BNMD = _split_heads(value_BMC, num_heads)
+        query_BNLD, key_BNDM, value_BNMD = _operands(
+            query_BLC, key_BMC, value_BMC, num_heads
+        )
         scores_BNLM = widened(ops.matmul(query_BNLD, key_BNDM))
         weights_BNLM = ops.cast(_softmax(scores_BNLM), query_BLC.dtype)
         x_BLC = _join_heads(ops.matmul(weights_BNLM, value_BNMD))
@@ -155,7 +167,7 @@ def _jax_attend(
         dkey_BNMD = ops.matmul(ops.swapaxes(dscores_BNLM, -1, -2), query_BNLD)
         dvalue_BNMD = ops.matmul(ops.swapaxes(weights_BNLM, -1, -2), dx_BNLD)
         return (
-            _join_heads(dquery_BNLD) * scale,
+            _join_heads(dquery_BNLD) * _scale(dx_BLC, num_heads),
             _join_heads(dkey_BNMD),
             _join_heads(dvalue_BNMD),
         )

@@ -9,6 +9,7 @@ from keras import ops
 from keras_twins.ops import maps
 from keras_twins.ops.fast_paths import fast_paths_enabled
 from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import widened
 
 
 def add_depthwise(x_BHWC: Tensor, kernel: Tensor, bias_C: Tensor) -> Tensor:
@@ -93,10 +94,9 @@ def _weight_gradients(
     x_BHWC: Tensor, dy_BHWC: Tensor, kernel: Tensor
 ) -> tuple[Tensor, Tensor]:
     # Half precisions have no room for sums over all positions.
-    wide = keras.backend.result_type(x_BHWC.dtype, "float32")
-    dy_BHWC = ops.cast(dy_BHWC, wide)
+    dy_BHWC = widened(dy_BHWC)
     sums = [
-        ops.sum(ops.cast(shifted_BHWC, wide) * dy_BHWC, axis=(0, 1, 2))
+        ops.sum(widened(shifted_BHWC) * dy_BHWC, axis=(0, 1, 2))
         for shifted_BHWC in _shifts(x_BHWC, kernel.shape[0])
     ]
     dkernel = ops.reshape(ops.stack(sums), kernel.shape)
