@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import signal
 import tomllib
 import warnings
 
@@ -14,6 +15,7 @@ from keras_twins import benchmark
 from keras_twins import demo
 from keras_twins import export
 from keras_twins.cli import main
+from keras_twins.cli import models
 from keras_twins.config import VARIANTS
 from keras_twins.export.comparison import Limits
 from keras_twins.weights import pretrained
@@ -52,6 +54,23 @@ def test_the_console_script_is_main():
     root = pathlib.Path(__file__).parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"keras-twins": "keras_twins.cli:main"}
+
+
+def test_sigterm_is_an_exception(monkeypatch):
+    cleaned = []
+
+    def end(_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    monkeypatch.setattr(models, "print_list", end)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as info:
+        main(["list"])
+    assert info.value.code == 128 + signal.SIGTERM
+    assert cleaned and signal.getsignal(signal.SIGTERM) is before
 
 
 def test_list(capsys):

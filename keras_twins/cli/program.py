@@ -1,9 +1,13 @@
 """The command line of `keras-twins`: what it takes, and how it ends."""
 
 import argparse
+import contextlib
 import pathlib
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 from keras_twins.cli import benchmarks
@@ -31,13 +35,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _orderly_end():
             warnings.showwarning = _show_warning
             return arguments.run(arguments)
     # The library has an error of its own where a file cannot be written.
     except (ValueError, OSError, ImportError) as error:
         print(f"keras-twins: {_one_line(error)}", file=sys.stderr)
         return 1
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Has SIGTERM end the process as an exception that cleans up after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def _end(number: int, _: object) -> None:
+    # What shells report of a process that a signal has ended.
+    raise SystemExit(128 + number)
 
 
 def _show_warning(

@@ -220,7 +220,8 @@ def find_format(format: str) -> Format:
     Raises:
         ValueError: If the format is unknown.
     """
-    if format not in FORMATS:
+    # Of a tuple, for what cannot be hashed is no format either.
+    if format not in tuple(FORMATS):
         raise ValueError(
             f"`format` must be one of {list(FORMATS)}. Received: "
             f"format={format!r}"

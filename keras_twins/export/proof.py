@@ -227,11 +227,15 @@ def _cannot_run(card: ExportReport, error: Exception) -> ExportError:
 
 
 def _refused(card: ExportReport) -> ExportError:
+    advice = (
+        "Where that is good enough, pass a larger `tolerance` or a smaller "
+        "`min_agreement`; more and typical `images` make the comparison surer."
+    )
+    if not math.isfinite(card.max_abs_difference or 0.0):
+        advice = "Look for NaN and infinity in the weights and the images."
     return ExportError(
         f"The exported {card.format!r} artefact ({card.precision}) is "
-        f"refused. {' '.join(card.problems)} Where that is good enough, pass "
-        "a larger `tolerance` or a smaller `min_agreement`; more and typical "
-        "`images` make the comparison surer.",
+        f"refused. {' '.join(card.problems)} {advice}",
         card,
     )
 

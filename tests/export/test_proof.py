@@ -92,8 +92,8 @@ def confuse(x):
     ("distort", "message"),
     [
         (lambda x: x + np.float32(2e-4), "differs from Keras by 0.0002"),
-        (lambda x: np.where(x > 0.5, np.nan, x), "not finite"),
-        (lambda x: np.where(x > 0.5, np.inf, x), "not finite"),
+        (lambda x: np.where(x > 0.5, np.nan, x), "not finite. Look for NaN"),
+        (lambda x: np.where(x > 0.5, np.inf, x), "not finite. Look for NaN"),
         (lambda x: x[:, :-1], r"shapes \[\(4,\)\]; Keras's have \[\(5,\)\]"),
         (raise_error, "cannot be run here.*unknown operation of the runtime"),
     ],
