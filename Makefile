@@ -93,7 +93,7 @@ $(VENV)/demo.stamp: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt \
-	  -e ".[tensorflow,jax,torch,data,export,plot,dev]"
+	  -e ".[tensorflow,jax,torch,data,export,plot,cv,hub,dev]"
 	touch $@
 
 $(VENV)/lint.stamp: $(BIN)/python pyproject.toml

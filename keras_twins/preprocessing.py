@@ -165,6 +165,26 @@ def load_image(
     return np.asarray(_cut_centre(resized, size), dtype="float32")
 
 
+def read_image(image: "str | os.PathLike[str] | Image.Image") -> np.ndarray:
+    """Reads an image at its own size.
+
+    It is turned upright by its EXIF orientation and converted to RGB;
+    transparency is dropped.
+
+    Args:
+        image: Path of an image file, or a PIL image.
+
+    Returns:
+        Pixels of shape `(height, width, 3)`, uint8.
+
+    Raises:
+        ImportError: If Pillow is not installed.
+        ValueError: If the file is not a whole image.
+    """
+    pil = _pillow()
+    return np.asarray(_to_rgb(_upright(image, pil), pil))
+
+
 def _pillow() -> types.ModuleType:
     try:
         import PIL.Image

@@ -1,6 +1,7 @@
 """Every example in a public docstring runs."""
 
 import dataclasses
+import importlib
 import inspect
 import re
 import textwrap
@@ -11,9 +12,12 @@ import numpy
 import pytest
 
 import keras_twins
+import keras_twins.ade20k
 import keras_twins.data
 import keras_twins.export
 import keras_twins.imagenet
+import keras_twins.segmentation
+import keras_twins.training
 import keras_twins.weights
 from tests.tiny import images
 
@@ -24,14 +28,28 @@ SKIPPED = set(keras_twins.list_models()) - {"TwinsSVTSmall"}
 SKIPPED |= {"read_checkpoint", "export_model"}
 
 
+def _integrations():
+    """Modules whose package is here and works."""
+    for name in ("keras_cv", "keras_hub"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+        yield importlib.import_module(f"keras_twins.integrations.{name}")
+
+
 def _public():
     for module in (
         keras_twins,
+        keras_twins.ade20k,
         keras_twins.data,
         keras_twins.export,
         keras_twins.imagenet,
         keras_twins.layers,
+        keras_twins.segmentation,
+        keras_twins.training,
         keras_twins.weights,
+        *_integrations(),
     ):
         for name in getattr(module, "__all__", ("class_names",)):
             item = getattr(module, name)

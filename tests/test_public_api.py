@@ -35,12 +35,16 @@ NAMES = {
     "reset_classifier",
 }
 LAYERS = {
+    "AdaptiveAveragePooling",
+    "ConvolutionBlock",
     "DropPath",
+    "FeaturePyramid",
     "GlobalSubsampledAttention",
     "LocallyGroupedAttention",
     "MLP",
     "PatchEmbedding",
     "PositionEncodingGenerator",
+    "ResizeLike",
     "TwinsBlock",
 }
 

@@ -12,8 +12,8 @@ POLICIES = ("mixed_float16", "bfloat16", "float64")
 
 def check_layer(
     build,
-    inputs: np.ndarray,
-    output_shape: tuple[int, ...],
+    inputs: np.ndarray | list[np.ndarray],
+    output_shape: tuple[int, ...] | list[tuple[int, ...]],
     num_weights: int,
 ) -> None:
     """Checks shapes, configuration, saving, dtypes and dynamic sizes.
@@ -21,21 +21,36 @@ def check_layer(
     Args:
         build: Function of keyword arguments of `keras.layers.Layer` that
             returns the layer.
-        inputs: Example input, `(batch, height, width, channels)`.
-        output_shape: Expected shape of the output.
+        inputs: Example input, `(batch, height, width, channels)`, or a list.
+        output_shape: Expected shape of the output, or of each of a list.
         num_weights: Expected number of weights.
     """
     layer = build(name="layer")
-    outputs = to_numpy(layer(inputs))
-    assert outputs.shape == output_shape
-    assert np.isfinite(outputs).all()
+    outputs = keras.tree.map_structure(to_numpy, layer(inputs))
+    assert _shapes(outputs) == output_shape
+    assert all(np.isfinite(x).all() for x in keras.tree.flatten(outputs))
     assert len(layer.weights) == num_weights
-    assert layer.compute_output_shape(inputs.shape) == output_shape
+    assert layer.compute_output_shape(_shapes(inputs)) == output_shape
     _check_config(layer, inputs, outputs)
     _check_dynamic(layer, inputs, outputs)
     for policy in POLICIES:
         with double_precision(policy):
             _check_policy(build, policy, inputs)
+
+
+def _shapes(x, unknown: bool = False):
+    """Returns the shape of an array, or of each of a list."""
+    if isinstance(x, list):
+        return [_shapes(part, unknown) for part in x]
+    return (None, None, None, x.shape[-1]) if unknown else tuple(x.shape)
+
+
+def _close(found, expected, atol: float) -> None:
+    pairs = zip(
+        keras.tree.flatten(found), keras.tree.flatten(expected), strict=True
+    )
+    for one, other in pairs:
+        np.testing.assert_allclose(to_numpy(one), other, atol=atol)
 
 
 def double_precision(policy: str):
@@ -54,24 +69,25 @@ def _check_config(layer, inputs, outputs) -> None:
     assert type(again) is type(layer)
     assert again.get_config() == layer.get_config()
     if not again.built:
-        again.build(inputs.shape)
+        again.build(_shapes(inputs))
     again.set_weights(layer.get_weights())
-    np.testing.assert_allclose(to_numpy(again(inputs)), outputs, atol=1e-6)
+    _close(again(inputs), outputs, atol=1e-6)
 
 
 def _check_dynamic(layer, inputs, outputs) -> None:
     """A graph of unknown size gives what the known size gives."""
-    image = keras.Input((None, None, inputs.shape[-1]))
-    model = keras.Model(image, layer(image))
-    assert len(model.output.shape) == len(outputs.shape)
-    static = layer.compute_output_shape((None, None, None, inputs.shape[-1]))
-    assert tuple(model.output.shape) == static
-    np.testing.assert_allclose(
-        model.predict(inputs, verbose=0), outputs, atol=2e-6
+    image = keras.tree.map_structure(
+        lambda x: keras.Input((None, None, x.shape[-1])), inputs
     )
+    model = keras.Model(image, layer(image))
+    static = layer.compute_output_shape(_shapes(inputs, unknown=True))
+    assert _shapes(model.output) == static
+    _close(model.predict(inputs, verbose=0), outputs, atol=2e-6)
 
 
-def _check_policy(build, policy: str, inputs: np.ndarray) -> None:
+def _check_policy(
+    build, policy: str, inputs: np.ndarray | list[np.ndarray]
+) -> None:
     layer = build(dtype=policy)
     outputs = layer(inputs)
     expected = keras.DTypePolicy(policy)
@@ -81,6 +97,7 @@ def _check_policy(build, policy: str, inputs: np.ndarray) -> None:
     for variable in layer.weights:
         dtype = keras.backend.standardize_dtype(variable.dtype)
         assert dtype == expected.variable_dtype, variable.path
-    dtype = keras.backend.standardize_dtype(outputs.dtype)
-    assert dtype == expected.compute_dtype
-    assert np.isfinite(to_numpy(outputs).astype("float32")).all()
+    for x in keras.tree.flatten(outputs):
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        assert dtype == expected.compute_dtype
+        assert np.isfinite(to_numpy(x).astype("float32")).all()

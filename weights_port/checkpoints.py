@@ -8,6 +8,7 @@ from typing import Any
 from typing import Literal
 
 from keras_twins import TwinsConfig
+from keras_twins.weights.code_bases import Naming
 from keras_twins.weights.readers import file_kind
 from keras_twins.weights.readers import read_checkpoint
 from weights_port.keras_files import read_keras_file
@@ -16,7 +17,6 @@ from weights_port.official import examine
 from weights_port.official import require
 from weights_port.paddle import is_paddle_file
 from weights_port.paddle import read_paddle
-from weights_port.tables import Naming
 
 Container = Literal[
     "safetensors", "torch zip", "torch legacy", "Paddle pickle", "Keras HDF5"

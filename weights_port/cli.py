@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from keras_twins import VARIANTS
 from keras_twins.config import DIALECTS
+from keras_twins.weights.code_bases import TABLES
 from weights_port import export_commands
 from weights_port.convert import convert
 from weights_port.convert import export
@@ -19,7 +20,6 @@ from weights_port.parity import read_rows
 from weights_port.parity_table import format_table
 from weights_port.readme import models_table
 from weights_port.readme import write_section
-from weights_port.tables import TABLES
 from weights_port.verify import verify
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_twins import TwinsConfig
+from keras_twins.weights.code_bases import Naming
 from keras_twins.weights.digests import file_digest
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.files import write_keras_weights
@@ -18,7 +19,6 @@ from weights_port.models import build_model
 from weights_port.models import fill_model
 from weights_port.models import without_head
 from weights_port.official import OfficialState
-from weights_port.tables import Naming
 
 KERAS_SUFFIX = ".weights.h5"
 SAFETENSORS_SUFFIX = ".safetensors"

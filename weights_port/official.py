@@ -12,16 +12,16 @@ import numpy as np
 
 from keras_twins import TwinsConfig
 from keras_twins.config import variant_config
+from keras_twins.weights.code_bases import TABLES
+from keras_twins.weights.code_bases import Naming
 from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.recognition import recognise_naming
+from keras_twins.weights.renaming import is_dense
+from keras_twins.weights.renaming import rename
 from keras_twins.weights.unwrapping import unwrap
 from weights_port.recognise import match_variant
 from weights_port.recognise import observe
-from weights_port.recognise import recognise_naming
-from weights_port.renaming import is_dense
-from weights_port.renaming import rename
 from weights_port.shapes import expected_shapes
-from weights_port.tables import TABLES
-from weights_port.tables import Naming
 
 _DETECTION = ("bbox_head.", "rpn_head.", "roi_head.")
 

@@ -1,11 +1,10 @@
-"""Recognises whose names a file uses, and which architecture it holds.
+"""Recognises which architecture a file holds.
 
-Both follow from names and shapes alone; what a file is called plays no part.
+It follows from names and shapes alone; what a file is called plays no part.
 """
 
 import operator
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,74 +14,11 @@ from keras_twins import VARIANTS
 from keras_twins import TwinsConfig
 from keras_twins.config import NUM_STAGES
 from keras_twins.weights.errors import CheckpointError
-from weights_port.renaming import match_count
-from weights_port.tables import TABLES
-from weights_port.tables import Naming
 
 Facts = Mapping[str, tuple[Any, ...]]
 """What shapes say about an architecture; `None` where they say nothing."""
 
-_BLOCKS: Mapping[str, tuple[Naming, ...]] = {
-    "blocks.": ("official", "paddle"),
-    "stages.": ("mmpretrain",),
-    "layers.": ("mmsegmentation",),
-}
-_PACKED = re.compile(r"blocks\.\d+\.\d+\.attn\.(qkv|kv)\.weight")
 _BLOCK = re.compile(r"blocks\.(\d+)\.(\d+)\.")
-
-
-def recognise_naming(state: Mapping[str, Any]) -> Naming:
-    """Returns whose names a state uses.
-
-    Args:
-        state: Arrays by name, without wrappers and prefixes.
-
-    Returns:
-        A key of `weights_port.tables.TABLES`. PaddleClas uses the official
-        names, but stores the matrices of linear layers the other way round.
-
-    Raises:
-        CheckpointError: If the names are nobody's, or of several.
-    """
-    found = [
-        prefix
-        for prefix in _BLOCKS
-        if any(name.startswith(prefix) for name in state)
-    ]
-    if len(found) != 1:
-        raise CheckpointError(_describe_names(state, found))
-    candidates = _BLOCKS[found[0]]
-    if len(candidates) == 1:
-        return candidates[0]
-    return "paddle" if _stores_inputs_first(state) else "official"
-
-
-def _describe_names(state: Mapping[str, Any], found: list[str]) -> str:
-    seen = Counter(name.split(".")[0] for name in state)
-    groups = ", ".join(f"{name} ({n})" for name, n in seen.most_common(8))
-    counts = {naming: match_count(state, naming) for naming in TABLES}
-    nearest = max(counts, key=lambda naming: counts[naming])
-    kind = "of several code bases" if found else "unknown"
-    return (
-        f"The tensor names are {kind}. Seen: {groups}. Expected blocks named "
-        f"in one of these ways: {', '.join(_BLOCKS)}. The nearest naming is "
-        f"{nearest!r}, with {counts[nearest]} of {len(state)} names."
-    )
-
-
-def _stores_inputs_first(state: Mapping[str, Any]) -> bool:
-    """Whether packed matrices are wide: queries, keys, values are outputs."""
-    shapes = [
-        np.shape(state[name]) for name in state if _PACKED.fullmatch(name)
-    ]
-    wide = [len(shape) == 2 and shape[0] < shape[1] for shape in shapes]
-    if any(wide) and not all(wide):
-        raise CheckpointError(
-            "The tensor names are official, but some matrices are stored as "
-            f"(outputs, inputs) and others as (inputs, outputs): {shapes[:6]}. "
-            "Expected one way, that of torch or that of Paddle."
-        )
-    return any(wide)
 
 
 def match_variant(seen: Facts) -> str:

@@ -8,8 +8,8 @@ published without any.
 import dataclasses
 from collections.abc import Iterator
 
+from keras_twins.weights.code_bases import Naming
 from keras_twins.weights.registry import SOURCES
-from weights_port.tables import Naming
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_twins import TwinsConfig
+from keras_twins.weights.code_bases import Naming
 from keras_twins.weights.errors import CheckpointError
 from weights_port.checkpoints import read_official
 from weights_port.convert import describe
@@ -18,7 +19,6 @@ from weights_port.models import fill_model
 from weights_port.models import without_head
 from weights_port.official import OfficialState
 from weights_port.official import resolve_config
-from weights_port.tables import Naming
 from weights_port.timm_model import timm_logits
 from weights_port.timm_model import why_no_timm
 

@@ -14,6 +14,8 @@ from keras_twins.benchmark.run import run_benchmark
 from keras_twins.benchmark.scale import SCALE_SYSTEMS
 from keras_twins.benchmark.scale import ScaleReport
 from keras_twins.benchmark.scale import run_scale
+from keras_twins.benchmark.segmentation import SegmentationReport
+from keras_twins.benchmark.segmentation import run_segmentation
 from keras_twins.benchmark.speed import run_speed
 from keras_twins.benchmark.speed_report import SpeedReport
 from keras_twins.benchmark.speed_table import format_speed
@@ -32,6 +34,7 @@ __all__ = [
     "Measurement",
     "Part",
     "ScaleReport",
+    "SegmentationReport",
     "SpeedReport",
     "System",
     "format_speed",
@@ -39,6 +42,7 @@ __all__ = [
     "installed_backends",
     "run_benchmark",
     "run_scale",
+    "run_segmentation",
     "run_speed",
     "select_systems",
     "write_results",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_twins.benchmark.devices import find_device
 from keras_twins.benchmark.inputs import random_images
@@ -25,6 +26,8 @@ def keras_program(
     task: Task,
     build: Callable[[], keras.Model],
     jit_compile: bool | str = "auto",
+    labels: Callable[[int], np.ndarray] = random_labels,
+    loss: keras.losses.Loss | None = None,
 ) -> Program:
     """Returns a Keras model as a program.
 
@@ -32,6 +35,8 @@ def keras_program(
         task: What it is to compute.
         build: Builds the model, once the dtype policy is set.
         jit_compile: As in `keras.Model.compile`.
+        labels: Returns the labels of a batch.
+        loss: Loss of the training; by default, cross-entropy of logits.
 
     Returns:
         A `Program`. It trains with AdamW and `global_clipnorm`.
@@ -45,7 +50,8 @@ def keras_program(
                 weight_decay=WEIGHT_DECAY,
                 global_clipnorm=CLIP_NORM,
             ),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss
+            or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=jit_compile,
         )
     else:
@@ -61,8 +67,8 @@ def keras_program(
         images = keras.ops.convert_to_tensor(random_images(task, batch))
         if not task.training:
             return steps.inference(images)
-        labels = keras.ops.convert_to_tensor(random_labels(batch))
-        return steps.training(images, labels)
+        truth = keras.ops.convert_to_tensor(labels(batch))
+        return steps.training(images, truth)
 
     device = find_device(backend)
     return Program(

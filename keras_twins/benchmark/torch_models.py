@@ -3,7 +3,10 @@
 import contextlib
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from keras_twins.benchmark.devices import find_device
 from keras_twins.benchmark.inputs import random_images
@@ -30,10 +33,33 @@ def build_timm(task: Task, compiled: bool = False) -> Program:
         A `Program`. It runs in inference mode, or trains with
         `torch.optim.AdamW` and `clip_grad_norm_`.
     """
+    return torch_program(task, timm_model(task), compiled=compiled)
+
+
+def torch_program(
+    task: Task,
+    module: Any,
+    compiled: bool = False,
+    labels: Callable[[int], np.ndarray] = random_labels,
+    loss: Callable[[Any, Any], Any] | None = None,
+) -> Program:
+    """Returns a PyTorch module as a program.
+
+    Args:
+        task: What it is to compute. bfloat16 is `torch.autocast`.
+        module: A `torch.nn.Module` that takes channels first.
+        compiled: Whether it goes through `torch.compile`.
+        labels: Returns the labels of a batch.
+        loss: Loss of the training; by default, cross-entropy of logits.
+
+    Returns:
+        A `Program`. It runs in inference mode, or trains with
+        `torch.optim.AdamW` and `clip_grad_norm_`.
+    """
     import torch
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model: Any = timm_model(task).to(device).train(task.training)
+    model: Any = module.to(device).train(task.training)
     function = model
     if compiled:
         specialise_shapes()
@@ -49,8 +75,11 @@ def build_timm(task: Task, compiled: bool = False) -> Program:
         images = images.permute(0, 3, 1, 2).contiguous()
         if not task.training:
             return _inference(function, images, autocast)
-        labels = torch.from_numpy(random_labels(batch)).to(device)
-        return _training(model, function, images, labels, autocast)
+        truth = torch.from_numpy(labels(batch)).to(device)
+        criterion = loss or torch.nn.functional.cross_entropy
+        return _training(
+            model, lambda: criterion(function(images), truth), autocast
+        )
 
     found = find_device("torch")
     return Program(
@@ -114,9 +143,7 @@ def _inference(function: Any, images: Any, autocast: Any) -> Step:
     return step
 
 
-def _training(
-    model: Any, function: Any, images: Any, labels: Any, autocast: Any
-) -> Step:
+def _training(model: Any, loss_of: Callable[[], Any], autocast: Any) -> Step:
     import torch
 
     optimizer = torch.optim.AdamW(
@@ -126,7 +153,7 @@ def _training(
     def step() -> Any:
         optimizer.zero_grad()
         with autocast():
-            loss = torch.nn.functional.cross_entropy(function(images), labels)
+            loss = loss_of()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         optimizer.step()

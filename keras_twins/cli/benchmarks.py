@@ -29,7 +29,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         nargs="*",
         metavar="PART",
         help="import (import, building, loading), speed, scale (cost against "
-        "resolution); by default all",
+        "resolution), segmentation; by default all",
     )
     sub.add_argument("--short", action="store_true", help="fewer of all")
     sub.add_argument("--rounds", type=positive, help="of speed and scale")
@@ -149,6 +149,22 @@ def _import(arguments: argparse.Namespace) -> Any:
     return benchmark.Part(report.to_dict(), report.table())
 
 
+def _segmentation(arguments: argparse.Namespace) -> Any:
+    from keras_twins import benchmark
+
+    preset = benchmark.SHORT if arguments.short else benchmark.LONG
+    report = benchmark.run_segmentation(
+        variants=arguments.variants or preset.variants[:1],
+        rounds=arguments.rounds or preset.scale_rounds,
+        systems=arguments.systems,
+        burst=preset.burst,
+        preload=arguments.preload,
+        at_once=arguments.at_once,
+        progress=_say,
+    )
+    return benchmark.Part(report.to_dict(), report.table())
+
+
 def _draw(draw: Callable, path: pathlib.Path, report: Any) -> None:
     """Draws, or says why not: what was measured is worth more than a plot."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,4 +182,5 @@ _PARTS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "import": _import,
     "speed": _speed,
     "scale": _scale,
+    "segmentation": _segmentation,
 }

@@ -15,6 +15,7 @@ from keras_twins.cli import exports
 from keras_twins.cli import files
 from keras_twins.cli import models
 from keras_twins.cli import runs
+from keras_twins.cli import segmentation
 from keras_twins.cli.arguments import positive
 from keras_twins.cli.arguments import variant
 from keras_twins.preprocessing import CROP_FRACTIONS
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_summary(commands)
     _add_classify(commands)
     _add_convert(commands)
+    segmentation.add_commands(commands)
     exports.add_command(commands)
     _add_demo(commands)
     benchmarks.add_command(commands)

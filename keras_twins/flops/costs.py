@@ -18,6 +18,7 @@ from keras_twins.layers import LocallyGroupedAttention
 from keras_twins.layers import PatchEmbedding
 from keras_twins.layers import PositionEncodingGenerator
 from keras_twins.layers import TwinsBlock
+from keras_twins.layers.composite import AssembledLayer
 
 Shape = tuple[Any, ...]
 """Shape of a tensor, with the batch; only the batch may be `None`."""
@@ -50,20 +51,25 @@ class Cost:
         )
 
 
-def layer_cost(layer: keras.layers.Layer, shape: Shape) -> Cost | None:
+def layer_cost(layer: keras.layers.Layer, *shapes: Shape) -> Cost | None:
     """Returns what a layer costs, or `None` if that is not known.
 
     Args:
         layer: A built layer that is not a model.
-        shape: Shape of its (first) input.
+        *shapes: Shapes of its inputs.
 
     Returns:
         A `Cost`; `None` for a layer of unknown class that has weights or is
         made of products, or whose input has unknown sizes.
     """
+    shape = shapes[0]
+    known = all(None not in shape[1:] for shape in shapes)
+    if isinstance(layer, AssembledLayer) and known:
+        whole = shape if len(shapes) == 1 else list(shapes)
+        parts = layer.part_inputs(whole)
+        return sum((_part(part, x) for part, x in parts), start=Cost())
     for cls in type(layer).__mro__:
         if cls in _COSTS:
-            known = None not in shape[1:]
             return _COSTS[cls](layer, shape) if known else None
     if layer.weights or isinstance(layer, _PRODUCTS_WITHOUT_WEIGHTS):
         return None

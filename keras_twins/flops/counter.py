@@ -163,6 +163,6 @@ def _rows(
             kind=type(layer).__name__,
             output_shape=outputs[0],
             parameters=0 if id(layer) in seen else layer.count_params(),
-            cost=layer_cost(layer, inputs[0]),
+            cost=layer_cost(layer, *inputs),
         )
         seen.add(id(layer))

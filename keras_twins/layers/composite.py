@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_twins.ops import Shape
+
 
 class CompositeLayer(keras.layers.Layer):
     """A layer whose configuration remembers which parts are quantized.
@@ -14,6 +16,35 @@ class CompositeLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dtype": serialize_dtype(self)}
+
+
+class AssembledLayer(CompositeLayer):
+    """A layer that is its parts, and knows what each of them takes.
+
+    Abstract: it has no `call`.
+    """
+
+    def part_inputs(
+        self, input_shape: Any
+    ) -> list[tuple[keras.layers.Layer, Shape]]:
+        """Returns the parts and the shapes of their inputs, in order.
+
+        Args:
+            input_shape: Shape of the layer's input, or a list of shapes.
+
+        Returns:
+            Pairs of a part and the shape of its input.
+        """
+        raise NotImplementedError
+
+    def build_parts(self, input_shape: Any) -> None:
+        """Makes the weights of all parts.
+
+        Args:
+            input_shape: Shape of the layer's input, or a list of shapes.
+        """
+        for part, shape in self.part_inputs(input_shape):
+            part.build(shape)
 
 
 def serialize_dtype(layer: keras.layers.Layer) -> Any:

@@ -48,6 +48,63 @@ class ResidualDepthwiseConvolution(keras.layers.DepthwiseConv2D):
         return ops.add_depthwise(inputs, self.kernel, self.bias)
 
 
+@keras.saving.register_keras_serializable(package="keras_twins")
+class SizedConvolution(keras.layers.Conv2D):
+    """Convolution that keeps the size of a map, as is fast on the backend.
+
+    Takes the arguments of `keras.layers.Conv2D`; the stride is 1, the padding
+    `"same"`.
+
+    Call arguments:
+        inputs: Map of shape `(batch, height, width, channels)`.
+
+    Call returns:
+        Map of shape `(batch, height, width, filters)`.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1):
+            return ops.project(inputs, self.kernel[0, 0], self.bias)
+        if self.kernel_size != (3, 3):
+            return super().call(inputs)
+        x = ops.convolve_3x3(inputs, self.kernel)
+        return x if self.bias is None else keras.ops.add(x, self.bias)
+
+
+def sized_convolution(
+    filters: int,
+    kernel_size: int,
+    dtype: keras.DTypePolicy,
+    name: str,
+    *,
+    use_bias: bool = True,
+    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+) -> SizedConvolution:
+    """Returns a `SizedConvolution`.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Side of the kernel.
+        dtype: Dtype policy.
+        name: Name of the layer.
+        use_bias: Whether it adds a bias.
+        kernel_initializer: Initial values of the kernel.
+
+    Returns:
+        The layer, not yet built.
+    """
+    return SizedConvolution(
+        filters,
+        kernel_size,
+        padding="same",
+        data_format="channels_last",
+        use_bias=use_bias,
+        kernel_initializer=kernel_initializer,
+        dtype=dtype,
+        name=name,
+    )
+
+
 def patch_convolution(
     filters: int,
     patch_size: int,

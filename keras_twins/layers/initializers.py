@@ -65,3 +65,15 @@ class ConvolutionNormal(_NumpyNormal):
     def _stddev(self, shape: Sequence[int]) -> float:
         fan_out = math.prod(shape[:-2]) * shape[-1]
         return math.sqrt(2.0 / fan_out)
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class ClassifierNormal(_NumpyNormal):
+    """Initial values of the last layer of dense heads: N(0, 0.01).
+
+    Args:
+        seed: Seed of the random numbers.
+    """
+
+    def _stddev(self, shape: Sequence[int]) -> float:
+        return 0.01

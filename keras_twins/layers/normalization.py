@@ -1,4 +1,4 @@
-"""Layer normalization with a faster gradient."""
+"""Layer normalization with a faster gradient, and that of batches."""
 
 from typing import Any
 
@@ -35,6 +35,35 @@ class LayerNormalization(keras.layers.LayerNormalization):
         if self.axis not in (-1, [-1]):
             return super().call(inputs)
         return ops.layer_norm(inputs, self.gamma, self.beta, self.epsilon)
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization as dense heads have it, over all replicas.
+
+    Is Keras' own in everything but its defaults. Built under a strategy of
+    `tf.distribute`, it takes its moments over the replicas, which is what JAX
+    does with arrays that are distributed.
+
+    Args:
+        epsilon: Added to the variance.
+        momentum: Share of the old moving moments in the new ones.
+        **kwargs: Arguments of `keras.layers.BatchNormalization`.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, ..., channels)`.
+        training: Whether the moments are those of the batch.
+
+    Call returns:
+        Tensor of the same shape.
+    """
+
+    def __init__(
+        self, epsilon: float = 1e-5, momentum: float = 0.9, **kwargs: Any
+    ):
+        # Keras refuses it on other backends, also in what TensorFlow saved.
+        kwargs["synchronized"] = ops.has_replicas()
+        super().__init__(epsilon=epsilon, momentum=momentum, **kwargs)
 
 
 def norm_part(

@@ -2,6 +2,7 @@
 
 from keras_twins.ops.activation import gelu
 from keras_twins.ops.attention import attend
+from keras_twins.ops.convolution import convolve_3x3
 from keras_twins.ops.depthwise import add_depthwise
 from keras_twins.ops.fast_paths import fast_paths
 from keras_twins.ops.fast_paths import fast_paths_enabled
@@ -16,24 +17,31 @@ from keras_twins.ops.maps import spatial_size
 from keras_twins.ops.normalization import layer_norm
 from keras_twins.ops.products import convolve_patches
 from keras_twins.ops.products import project
+from keras_twins.ops.resizing import adaptive_average_pool
+from keras_twins.ops.resizing import resize_bilinear
+from keras_twins.ops.resizing import resize_nearest
 from keras_twins.ops.tensors import Shape
 from keras_twins.ops.tensors import Size
 from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import has_replicas
 from keras_twins.ops.tensors import read
 
 __all__ = [
     "Shape",
     "Size",
     "Tensor",
+    "adaptive_average_pool",
     "add_depthwise",
     "attend",
     "check_min_size",
+    "convolve_3x3",
     "convolve_patches",
     "crop",
     "crop_to_multiple",
     "fast_paths",
     "fast_paths_enabled",
     "gelu",
+    "has_replicas",
     "layer_norm",
     "merge_windows",
     "pad_to_multiple",
@@ -41,5 +49,7 @@ __all__ = [
     "project",
     "read",
     "require_min_size",
+    "resize_bilinear",
+    "resize_nearest",
     "spatial_size",
 ]

@@ -5,6 +5,10 @@ import contextvars
 import os
 from collections.abc import Iterator
 
+import keras
+
+from keras_twins.ops.tensors import Tensor
+
 _VARIABLE = "KERAS_TWINS_FAST_PATHS"
 _chosen: contextvars.ContextVar[bool | None] = contextvars.ContextVar(
     "keras_twins_fast_paths", default=None
@@ -59,3 +63,27 @@ def fast_paths(enabled: bool) -> Iterator[None]:
         yield
     finally:
         _chosen.reset(token)
+
+
+def runs_on_cpu(x: Tensor) -> bool:
+    """Returns whether what is computed with a tensor runs on a CPU.
+
+    Args:
+        x: A tensor of the running backend.
+
+    Returns:
+        Whether its device, or else the backend's default one, is a CPU.
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return keras.ops.convert_to_tensor(x).device.type == "cpu"
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import tensorflow as tf
+
+    return not (
+        tf.config.list_logical_devices("GPU")
+        or tf.config.list_logical_devices("TPU")
+    )

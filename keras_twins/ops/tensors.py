@@ -45,3 +45,12 @@ def read(variable: keras.Variable) -> Tensor:
         return tf.convert_to_tensor(value)
     # PyTorch assigns in place. Only states change during a forward pass.
     return value if variable.trainable else ops.copy(value)
+
+
+def has_replicas() -> bool:
+    """Returns whether a strategy of `tf.distribute` is in scope."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()

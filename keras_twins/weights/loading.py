@@ -20,6 +20,7 @@ def load_weights_file(
     path: str | os.PathLike,
     *,
     include_top: bool,
+    fresh_output_norms: bool = False,
 ) -> None:
     """Fills a model from a file; the kind is recognised by its content.
 
@@ -29,25 +30,41 @@ def load_weights_file(
         path: A `.weights.h5` file of Keras, or a `.safetensors` or `.pth`
             file in the naming of the official code or of timm.
         include_top: Whether the model has the classifier.
+        fresh_output_norms: As for `load_state`.
 
     Raises:
         CheckpointError: If the file cannot be read, or does not fit the
             model, which then is as it was.
     """
     if file_kind(path) == "hdf5":
-        _load_keras_file(model, path, include_top)
+        load_keras_file(model, path, include_top)
         return
     state, _ = unwrap(read_checkpoint(path))
     try:
-        load_state(model, config, state, include_top=include_top)
+        load_state(
+            model,
+            config,
+            state,
+            include_top=include_top,
+            fresh_output_norms=fresh_output_norms,
+        )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _load_keras_file(
+def load_keras_file(
     model: keras.Model, path: str | os.PathLike, include_top: bool
 ) -> None:
-    """Loads a `.weights.h5`, or leaves the model as it was."""
+    """Loads a `.weights.h5`, or leaves the model as it was.
+
+    Args:
+        model: The model.
+        path: The file.
+        include_top: Whether the model has what the file may have beyond it.
+
+    Raises:
+        CheckpointError: If the file does not fit.
+    """
     before = model.get_weights()
     try:
         _check_keras_file(model, path, include_top)

@@ -1,25 +1,19 @@
 """From a state dict to a model and back, as a bijection that is checked."""
 
-import math
+import dataclasses
 import os
 import re
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
-from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.files import replace_file
-from keras_twins.weights.naming import STEM
-from keras_twins.weights.naming import Pair
+from keras_twins.weights.filling import extract
+from keras_twins.weights.filling import fill
 from keras_twins.weights.naming import expected_pairs
-
-_SHOWN = 20
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def load_state(
@@ -28,6 +22,7 @@ def load_state(
     state: Mapping[str, Any],
     *,
     include_top: bool,
+    fresh_output_norms: bool = False,
 ) -> None:
     """Fills every weight of a model from a state dict.
 
@@ -43,26 +38,29 @@ def load_state(
         state: Arrays by the names of the official code, in torch's layout;
             read twice, one at a time.
         include_top: Whether the model has the classifier.
+        fresh_output_norms: Whether norms between the stages may be missing in
+            the file, as in those of classifiers; they then stay as they are.
 
     Raises:
         CheckpointError: If anything does not fit; it lists all that does not,
             and the model is as it was.
     """
-    variables = _own_variables(model)
+    variables = own_variables(model)
+    if fresh_output_norms and not any(
+        x.startswith("norm_list.") for x in state
+    ):
+        config = dataclasses.replace(config, output_norms=False)
+        variables = {
+            k: v for k, v in variables.items() if "_output_norm/" not in k
+        }
+    final_norm = "norm/gamma" in variables
     pairs = expected_pairs(
-        config,
-        include_top=include_top,
-        final_norm="norm/gamma" in variables,
+        config, include_top=include_top, final_norm=final_norm
     )
-    problems = [
-        *_name_problems(pairs, variables, state, include_top),
-        *_value_problems(pairs, variables, state),
-    ]
-    if problems:
-        raise CheckpointError(_report(problems, state, config))
-    for pair in pairs:
-        variable = variables[pair.path]
-        variable.assign(_converted(pair, state[pair.source], variable))
+    spare = () if include_top else ("head.weight", "head.bias")
+    if not final_norm:
+        spare += ("norm.weight", "norm.bias")
+    fill(variables, pairs, state, config, spare)
 
 
 def export_state(
@@ -81,21 +79,13 @@ def export_state(
     Raises:
         CheckpointError: If the model has other weights than its config says.
     """
-    variables = _own_variables(model)
+    variables = own_variables(model)
     pairs = expected_pairs(
         config,
         include_top="predictions/kernel" in variables,
         final_norm="norm/gamma" in variables,
     )
-    problems = list(_model_problems(pairs, variables))
-    if problems:
-        raise CheckpointError(_report(problems, {}, config))
-    state = {}
-    for pair in pairs:
-        array = keras.ops.convert_to_numpy(variables[pair.path])
-        array = pair.transform.to_torch(_widened(array))
-        state[pair.source] = np.ascontiguousarray(array)
-    return state
+    return extract(variables, pairs, config)
 
 
 def write_safetensors(
@@ -123,149 +113,20 @@ def write_safetensors(
             raise OSError(f"{path} cannot be written: {error}") from error
 
 
-def adapt_stem(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """Returns a stem kernel for another number of image channels.
-
-    As timm does: for one channel, the sum over red, green and blue; else the
-    three are repeated and scaled by `3 / channels`, so that features keep
-    their size.
+def own_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns the weights by path, without the scope they were built in.
 
     Args:
-        kernel: Kernel of shape `(filters, 3, height, width)`.
-        channels: Number of channels of the new images.
+        model: A classifier, a backbone, or a model that has heads on one.
 
     Returns:
-        Kernel of shape `(filters, channels, height, width)`.
+        Those of Twins and of its heads.
     """
-    if channels == kernel.shape[1]:
-        return kernel
-    if channels == 1:
-        return kernel.sum(axis=1, keepdims=True)
-    repeats = math.ceil(channels / 3)
-    repeated = np.tile(kernel, (1, repeats, 1, 1))[:, :channels]
-    return repeated * np.asarray(3 / channels, kernel.dtype)
-
-
-def _converted(pair: Pair, array: Any, variable: keras.Variable) -> np.ndarray:
-    """Returns a tensor of the checkpoint as the variable wants it."""
-    array = np.asarray(array)
-    if pair.source == STEM and array.ndim == 4 and array.shape[1] == 3:
-        array = adapt_stem(array, variable.shape[-2])
-    return _widened(pair.transform.to_keras(array))
-
-
-def _widened(array: np.ndarray) -> np.ndarray:
-    """Returns half precisions as float32, which holds them exactly."""
-    return array if array.dtype == "float64" else array.astype("float32")
-
-
-def _own_variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Returns the weights by path, without the scope they were built in."""
-    own = re.compile(r"stage\d+_|norm/|predictions/")
+    own = re.compile(
+        r"stage\d+_|norm/|predictions/|neck/|decode_head/|auxiliary_head/"
+    )
     first = "stage0_patch_embedding"
     layers = [layer.path for layer in model.layers if layer.name == first]
     scope = layers[0].removesuffix(first) if layers else ""
     paths = {v.path.removeprefix(scope): v for v in model.weights}
     return {path: v for path, v in paths.items() if own.match(path)}
-
-
-def _name_problems(
-    pairs: list[Pair],
-    variables: Mapping[str, keras.Variable],
-    state: Mapping[str, Any],
-    include_top: bool,
-) -> Iterator[str]:
-    yield from _model_problems(pairs, variables)
-    wanted = {pair.source for pair in pairs}
-    spare = () if include_top else ("head.weight", "head.bias")
-    if "norm/gamma" not in variables:
-        spare += ("norm.weight", "norm.bias")
-    for source in sorted(wanted - set(state)):
-        yield f"{source}: missing in the file"
-    for source in sorted(set(state) - wanted - set(spare)):
-        if not source.endswith("num_batches_tracked"):
-            yield f"{source}: unknown, no weight of the model takes it"
-
-
-def _model_problems(
-    pairs: list[Pair], variables: Mapping[str, keras.Variable]
-) -> Iterator[str]:
-    paths = {pair.path for pair in pairs}
-    for path in sorted(paths - set(variables)):
-        yield f"{path}: the model lacks this weight, which its config has"
-    for path in sorted(set(variables) - paths):
-        yield f"{path}: the model has this weight, which its config lacks"
-
-
-def _value_problems(
-    pairs: list[Pair],
-    variables: Mapping[str, keras.Variable],
-    state: Mapping[str, Any],
-) -> Iterator[str]:
-    for pair in pairs:
-        if pair.source not in state or pair.path not in variables:
-            continue
-        array = state[pair.source]
-        if not isinstance(array, np.ndarray) or str(array.dtype) not in _FLOATS:
-            kind = getattr(array, "dtype", type(array).__name__)
-            yield f"{pair.source}: expected floating numbers, found {kind}"
-            continue
-        variable = variables[pair.path]
-        expected = tuple(variable.shape)
-        shape = pair.transform.keras_shape(array.shape)
-        if not _fits(pair, shape, expected):
-            yield (
-                f"{pair.source}: shape {array.shape}, that is {shape} in "
-                f"Keras, but {pair.path} has {expected}"
-            )
-        elif not np.isfinite(_converted(pair, array, variable)).all():
-            yield f"{pair.source}: holds values that are not finite"
-
-
-def _fits(
-    pair: Pair, shape: tuple[int, ...], expected: tuple[int, ...]
-) -> bool:
-    if pair.source == STEM and len(shape) == 4 and shape[2] == 3:
-        shape = (*shape[:2], expected[2], shape[3])
-    return shape == expected
-
-
-def _report(
-    problems: list[str], state: Mapping[str, Any], config: TwinsConfig
-) -> str:
-    lines = problems[:_SHOWN]
-    if len(problems) > _SHOWN:
-        lines.append(f"... and {len(problems) - _SHOWN} more")
-    found = recognise_variant(state)
-    hint = "Pass the file of this architecture, in official or timm naming"
-    if found is not None and VARIANTS[found].depths != config.depths:
-        hint = f"The file looks like {found}: build that variant"
-    elif any("predictions" in line or "head." in line for line in problems):
-        hint = (
-            "For another number of classes, load with the file's own number "
-            "and use `keras_twins.reset_classifier`, or `include_top=False`"
-        )
-    return (
-        f"The weights do not fit the model. {hint}; `python -m weights_port` "
-        f"converts other namings. {len(problems)} problem"
-        f"{'s' if len(problems) > 1 else ''}; nothing was assigned:\n  "
-        + "\n  ".join(lines)
-    )
-
-
-def recognise_variant(state: Mapping[str, Any]) -> str | None:
-    """Returns the published variant that a state dict belongs to.
-
-    Args:
-        state: Arrays by the names of the official code.
-
-    Returns:
-        A key of `keras_twins.VARIANTS`, or `None`.
-    """
-    body = {name for name in state if not name.startswith(("head.", "norm"))}
-    width = getattr(state.get(STEM), "shape", (None,))[0]
-    for variant, config in VARIANTS.items():
-        pairs = expected_pairs(config, include_top=False, final_norm=False)
-        if width == config.embed_dims[0] and body == {p.source for p in pairs}:
-            return variant
-    return None

@@ -63,14 +63,14 @@ DEPTHWISE = Transform((2, 3, 0, 1))
 STEM = "patch_embeds.0.proj.weight"
 
 # The parameters of a module: name in torch, name in Keras, transform.
-_Parts = tuple[tuple[str, str, Transform], ...]
-_Rows = tuple[tuple[str, str, _Parts], ...]
+Parts = tuple[tuple[str, str, Transform], ...]
+_Rows = tuple[tuple[str, str, Parts], ...]
 
 # fmt: off
-_DENSE: _Parts = (("weight", "kernel", LINEAR),      ("bias", "bias", SAME))
-_CONV: _Parts  = (("weight", "kernel", CONVOLUTION), ("bias", "bias", SAME))
-_DEPTH: _Parts = (("weight", "kernel", DEPTHWISE),   ("bias", "bias", SAME))
-_NORM: _Parts  = (("weight", "gamma",  SAME),        ("bias", "beta", SAME))
+_DENSE: Parts = (("weight", "kernel", LINEAR),      ("bias", "bias", SAME))
+_CONV: Parts  = (("weight", "kernel", CONVOLUTION), ("bias", "bias", SAME))
+_DEPTH: Parts = (("weight", "kernel", DEPTHWISE),   ("bias", "bias", SAME))
+_NORM: Parts  = (("weight", "gamma",  SAME),        ("bias", "beta", SAME))
 
 _P = "stage{s}_patch_embedding"
 _B = "stage{s}_block{b}"

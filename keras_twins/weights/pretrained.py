@@ -16,6 +16,7 @@ def load_pretrained(
     weights: str | os.PathLike | None,
     *,
     include_top: bool,
+    fresh_output_norms: bool = False,
 ) -> None:
     """Fills a model as the argument `weights` of a constructor asks.
 
@@ -27,6 +28,7 @@ def load_pretrained(
         weights: `"imagenet"` downloads (or takes from the cache) the
             published weights; a path reads a file; `None` does nothing.
         include_top: Whether the model has the classifier.
+        fresh_output_norms: As for `load_state`.
 
     Raises:
         ValueError: If there are no published weights of the architecture.
@@ -40,4 +42,10 @@ def load_pretrained(
                 "config: pass the path of a weights file."
             )
         weights = fetch_weights(variant)
-    load_weights_file(model, config, weights, include_top=include_top)
+    load_weights_file(
+        model,
+        config,
+        weights,
+        include_top=include_top,
+        fresh_output_norms=fresh_output_norms,
+    )

@@ -16,8 +16,8 @@ from keras_twins.weights import expected_pairs
 from keras_twins.weights import export_state
 from keras_twins.weights import load_state
 from keras_twins.weights import write_safetensors
-from keras_twins.weights.mapping import adapt_stem
-from keras_twins.weights.mapping import recognise_variant
+from keras_twins.weights.filling import adapt_stem
+from keras_twins.weights.filling import recognise_variant
 from tests.tiny import PCPVT
 from tests.tiny import SHALLOW
 from tests.tiny import SVT

@@ -8,9 +8,9 @@ import re
 import numpy as np
 from safetensors.numpy import save_file
 
+from keras_twins.weights.code_bases import TABLES
 from weights_port.golden import rule_tensor
 from weights_port.shapes import expected_shapes
-from weights_port.tables import TABLES
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 _FIELDS = {"s": r"\d+", "b": r"\d+", "p": "weight|bias"}

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from keras_twins import VARIANTS
+from keras_twins.weights.code_bases import TABLES
 from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.recognition import recognise_naming
 from tests import tiny
 from tests.weights_port.files import disguise
 from tests.weights_port.files import official_state
@@ -13,8 +15,6 @@ from weights_port import to_official
 from weights_port.recognise import expect
 from weights_port.recognise import match_variant
 from weights_port.recognise import observe
-from weights_port.recognise import recognise_naming
-from weights_port.tables import TABLES
 
 NAMINGS = tuple(TABLES)
 

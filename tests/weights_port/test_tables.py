@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from keras_twins import VARIANTS
+from keras_twins.weights.code_bases import TABLES
+from keras_twins.weights.code_bases import split_qkv
 from keras_twins.weights.mapping import export_state
+from keras_twins.weights.recognition import recognise_naming
+from keras_twins.weights.renaming import rename
 from keras_twins.weights.unwrapping import unwrap
 from tests import tiny
 from tests.weights_port.files import manifest
@@ -12,11 +16,7 @@ from weights_port.models import Parts
 from weights_port.models import build_model
 from weights_port.recognise import match_variant
 from weights_port.recognise import observe
-from weights_port.recognise import recognise_naming
-from weights_port.renaming import rename
 from weights_port.shapes import expected_shapes
-from weights_port.tables import TABLES
-from weights_port.tables import split_qkv
 
 NAMINGS = {
     "cls_timm": "official",

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from weights_port.tables import DENSE_HEADS
-from weights_port.tables import IGNORED_SUFFIXES
-from weights_port.tables import TABLES
-from weights_port.tables import UNUSED_IN_DENSE
-from weights_port.tables import Naming
-from weights_port.tables import Row
+from keras_twins.weights.code_bases import DENSE_HEADS
+from keras_twins.weights.code_bases import IGNORED_SUFFIXES
+from keras_twins.weights.code_bases import TABLES
+from keras_twins.weights.code_bases import UNUSED_IN_DENSE
+from keras_twins.weights.code_bases import Naming
+from keras_twins.weights.code_bases import Row
 
 _FIELDS = {"s": r"\d+", "b": r"\d+", "p": "weight|bias"}
 _FIELD = re.compile(r"\\{([sbp])\\}")
@@ -33,12 +33,16 @@ class Renaming:
     problems: tuple[str, ...]
 
 
-def rename(state: Mapping[str, Any], naming: Naming) -> Renaming:
+def rename(
+    state: Mapping[str, Any], naming: Naming, *, keep_heads: bool = False
+) -> Renaming:
     """Gives the tensors of a state their official names.
 
     Args:
         state: Arrays by name, without wrappers and prefixes.
         naming: Whose names they are.
+        keep_heads: Whether the heads of dense models are kept, under the
+            names that they have, which all code bases share.
 
     Returns:
         A `Renaming`. Every name of `state` is used once, left out by a rule,
@@ -49,8 +53,11 @@ def rename(state: Mapping[str, Any], naming: Naming) -> Renaming:
     result: dict[str, np.ndarray] = {}
     left_out, problems = [], []
     for name in state:
-        if _ignored(name, dense):
+        if _ignored(name, dense, keep_heads):
             left_out.append(name)
+            continue
+        if name.startswith(DENSE_HEADS):
+            result[name] = state[name]
             continue
         try:
             named = _rename_tensor(name, state[name], rows)
@@ -94,8 +101,10 @@ def is_dense(names: Mapping[str, Any]) -> bool:
     return any(name.startswith((*DENSE_HEADS, "norm_list.")) for name in names)
 
 
-def _ignored(name: str, dense: bool) -> bool:
-    prefixes = (*DENSE_HEADS, *UNUSED_IN_DENSE) if dense else DENSE_HEADS
+def _ignored(name: str, dense: bool, keep_heads: bool) -> bool:
+    prefixes = () if keep_heads else DENSE_HEADS
+    if dense:
+        prefixes += UNUSED_IN_DENSE
     return name.endswith(IGNORED_SUFFIXES) or name.startswith(prefixes)
 
 
@@ -123,3 +132,52 @@ def _rename_tensor(
             ]
             return dict(zip(names, row.transform(values), strict=True))
     raise ValueError("an unknown name")
+
+
+def restore(
+    state: Mapping[str, np.ndarray], naming: Naming
+) -> dict[str, np.ndarray]:
+    """Gives a state the names of a code base, undoing `rename`.
+
+    Args:
+        state: Arrays by official name; the heads of dense models keep theirs.
+        naming: Whose names are wanted.
+
+    Returns:
+        Arrays by the names of `naming`, without its prefix `backbone.`.
+
+    Raises:
+        ValueError: If a tensor has no name there.
+    """
+    rows = TABLES[naming]
+    result: dict[str, np.ndarray] = {}
+    for name in state:
+        if name.startswith(DENSE_HEADS):
+            result[name] = state[name]
+            continue
+        fitting = [
+            found
+            for row in rows
+            if (found := _restore_tensor(name, state, row)) is not None
+        ]
+        if not fitting:
+            raise ValueError(f"{name!r} has no name in {naming!r} naming.")
+        # The last: rows with a condition follow those without.
+        result.update(fitting[-1])
+    return result
+
+
+def _restore_tensor(
+    name: str, state: Mapping[str, np.ndarray], row: Row
+) -> dict[str, np.ndarray] | None:
+    """Returns the tensor of a row that `name` is a part of."""
+    for template in row.official:
+        match = _compile(template).fullmatch(name)
+        if match is None:
+            continue
+        fields = match.groupdict()
+        if row.beside.format(**fields) not in {"", *state}:
+            return None
+        parts = [state[part.format(**fields)] for part in row.official]
+        return {row.source.format(**fields): row.undo(parts)}
+    return None

@@ -32,21 +32,32 @@ def split_qkv(values: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 class Row(NamedTuple):
-    """One row of a table: a name, what it is officially, and how."""
+    """One row of a table: a name, what it is officially, and how.
+
+    `beside` is an official tensor of the same block without which the name
+    is not used.
+    """
 
     source: str
     official: tuple[str, ...]
-    transform: Transform
+    transform: Transform = same
+    beside: str = ""
+
+    def undo(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Returns the tensor of the source from the official ones."""
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return whole.T if self.transform is transposed else whole
 
 
 def _rows(
-    *rows: tuple[str, str] | tuple[str, str, Transform],
+    *rows: tuple[str, str]
+    | tuple[str, str, Transform]
+    | tuple[str, str, Transform, str],
 ) -> tuple[Row, ...]:
-    result = []
-    for source, official, *transform in rows:
-        names = tuple(official.split())
-        result.append(Row(source, names, *(transform or (same,))))
-    return tuple(result)
+    return tuple(
+        Row(source, tuple(official.split()), *rest)
+        for source, official, *rest in rows
+    )
 
 
 # fmt: off
@@ -99,7 +110,9 @@ _MMSEGMENTATION = _OPENMMLAB + _rows(
     ("layers.{s}.{b}.attn.attn.in_proj_{p}",  "blocks.{s}.{b}.attn.q.{p} "
                                               "blocks.{s}.{b}.attn.kv.{p}",
                                               split_qkv),
-    ("layers.{s}.{b}.attn.attn.out_proj.{p}", "blocks.{s}.{b}.attn.proj.{p}"),
+    ("layers.{s}.{b}.attn.attn.out_proj.{p}", "blocks.{s}.{b}.attn.proj.{p}",
+                                              same,
+                                              "blocks.{s}.{b}.attn.q.{p}"),
     ("layers.{s}.{b}.attn.sr.{p}",            "blocks.{s}.{b}.attn.sr.{p}"),
     ("layers.{s}.{b}.attn.norm.{p}",          "blocks.{s}.{b}.attn.norm.{p}"),
     ("layers.{s}.{b}.ffn.layers.0.0.{p}",     "blocks.{s}.{b}.mlp.fc1.{p}"),

@@ -1,0 +1,169 @@
+"""ADE20K as its authors pack it: the folder `ADEChallengeData2016`."""
+
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from keras_twins.data.annotations import LabelRule
+from keras_twins.data.annotations import read_pair
+from keras_twins.data.digits import require
+from keras_twins.data.tensorflow_data import map_in_order
+from keras_twins.data.tensorflow_data import require_tensorflow
+from keras_twins.ops import Tensor
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+SPLITS = ("training", "validation")
+"""Folders inside `images` and `annotations`."""
+
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_MASK_SUFFIXES = (".png",)
+
+
+def load_ade20k(
+    folder: str | os.PathLike[str],
+    split: str = "training",
+    num_classes: int = 150,
+    reduce_zero_label: bool = True,
+    shuffle_seed: int | None = None,
+    shard: tuple[int, int] = (1, 0),
+) -> "tf.data.Dataset":
+    """Reads a segmentation data set in the layout of ADE20K.
+
+    The pictures lie in `images/<split>` and the annotations in
+    `annotations/<split>`, as PNG files of the same names whose pixels are
+    indices (grey or palette; the colours of a palette do not matter).
+
+    Files are read when their turn comes. One that is broken, has another size
+    than its partner or a label out of range ends the iteration with a
+    `tf.errors.InvalidArgumentError` that names it.
+
+    Args:
+        folder: Folder that has `images` and `annotations`, such as
+            `ADEChallengeData2016`.
+        split: `"training"` or `"validation"`.
+        num_classes: Number of classes.
+        reduce_zero_label: Whether 0 in the annotations stands for what is not
+            annotated, as in ADE20K: 0 becomes 255 (ignored) and the other
+            values become one less. 255 stays in either case.
+        shuffle_seed: Without a seed, one pass in the order of the file names.
+            With one, passes without end, each in an order that follows from
+            the seed and the number of the pass alone.
+        shard: `(number, index)`: of `number` shards, read the one at `index`,
+            every `number`-th pair. Each process of a distributed training
+            takes its own.
+
+    Returns:
+        A `tf.data.Dataset` of `{"image": (height, width, 3), "mask": (height,
+        width)}`, both `uint8`; 255 in the mask is ignored.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ImportError: If TensorFlow or Pillow is missing.
+        ValueError: If a picture or an annotation has no partner, if there is
+            none at all, or if an argument is wrong.
+
+    Reference:
+        - [Scene Parsing through ADE20K Dataset](https://people.csail.mit.edu/bzhou/publication/scene-parse-camera-ready.pdf)
+    """
+    require_tensorflow()
+    require("PIL", "Pillow")
+    rule = LabelRule(num_classes, reduce_zero_label)
+    pairs = _shard(_pairs(pathlib.Path(folder), split), shard)
+    import tensorflow as tf
+
+    def load(paths: Tensor) -> dict[str, Tensor]:
+        image, mask = tf.numpy_function(
+            lambda pair: read_pair(*map(os.fsdecode, pair), rule=rule),
+            [paths],
+            [tf.uint8, tf.uint8],
+        )
+        return {
+            "image": tf.ensure_shape(image, (None, None, 3)),
+            "mask": tf.ensure_shape(mask, (None, None)),
+        }
+
+    return map_in_order(_in_order(pairs, shuffle_seed), load)
+
+
+def _pairs(folder: pathlib.Path, split: str) -> list[tuple[str, str]]:
+    """Returns the paths of pictures and annotations, by name."""
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}. Received: "
+            f"split={split!r}"
+        )
+    images = _files(folder / "images" / split, _IMAGE_SUFFIXES)
+    masks = _files(folder / "annotations" / split, _MASK_SUFFIXES)
+    for names, others, what in (
+        (images, masks, "annotation"),
+        (masks, images, "picture"),
+    ):
+        alone = [str(names[name]) for name in sorted(set(names) - set(others))]
+        if alone:
+            raise ValueError(
+                f"Every file must have its {what}, of the same name. Received: "
+                f"{len(alone)} files without one: {', '.join(alone[:5])}"
+            )
+    return [(str(images[name]), str(masks[name])) for name in sorted(images)]
+
+
+def _files(
+    folder: pathlib.Path, suffixes: tuple[str, ...]
+) -> dict[str, pathlib.Path]:
+    """Returns the files of a folder by their names without suffix."""
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            "Expected `images` and `annotations`, each with a folder for the "
+            f"split, as in ADEChallengeData2016. There is no folder {folder}."
+        )
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise ValueError(
+                "Names must differ without their suffixes. Received: "
+                f"{found[path.stem]} and {path}"
+            )
+        found[path.stem] = path
+    return found
+
+
+def _shard(
+    pairs: list[tuple[str, str]], shard: tuple[int, int]
+) -> list[tuple[str, str]]:
+    number, index = shard
+    if not 0 <= index < number:
+        raise ValueError(
+            "`shard` must be `(number, index)` with 0 <= index < number. "
+            f"Received: shard={shard}"
+        )
+    chosen = pairs[index::number]
+    if not chosen:
+        raise ValueError(
+            f"There is nothing to read: {len(pairs)} pictures in all. "
+            f"Received: shard={shard}"
+        )
+    return chosen
+
+
+def _in_order(
+    pairs: list[tuple[str, str]], shuffle_seed: int | None
+) -> "tf.data.Dataset":
+    """Returns the pairs once, or without end in ever new orders."""
+    import tensorflow as tf
+
+    table = tf.constant([list(map(os.fsencode, pair)) for pair in pairs])
+    if shuffle_seed is None:
+        return tf.data.Dataset.from_tensor_slices(table)
+
+    def one_pass(number: Tensor) -> "tf.data.Dataset":
+        seed = tf.stack([tf.constant(shuffle_seed, tf.int64), number])
+        keys = tf.random.stateless_uniform([len(pairs)], seed, dtype="float64")
+        order = tf.argsort(keys)
+        return tf.data.Dataset.from_tensor_slices(tf.gather(table, order))
+
+    # Unlike `shuffle`, this does not depend on TensorFlow's global seed.
+    return tf.data.Dataset.counter().flat_map(one_pass)

@@ -1,0 +1,188 @@
+"""Training and evaluation of segmentation: from examples to what models take.
+
+Everything is `tf.data`, whatever the backend of Keras. Where JAX or PyTorch
+run on a GPU, `tf.config.set_visible_devices([], "GPU")` before the first use
+keeps TensorFlow from reserving its memory.
+"""
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from keras_twins.data.paired_augmentation import Pair
+from keras_twins.data.paired_augmentation import pad_pair
+from keras_twins.data.paired_augmentation import random_crop
+from keras_twins.data.paired_augmentation import random_flip
+from keras_twins.data.paired_augmentation import random_resize
+from keras_twins.data.paired_augmentation import rescaled_size
+from keras_twins.data.paired_augmentation import resize_image
+from keras_twins.data.photometric import distort
+from keras_twins.data.segmentation_augmentation import SegmentationAugmentation
+from keras_twins.data.tensorflow_data import map_in_order
+from keras_twins.data.tensorflow_data import require_tensorflow
+from keras_twins.ops import Tensor
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Example = dict[str, Tensor]
+"""`image` and `mask`."""
+
+_RANKS = {"image": 3, "mask": 2}
+
+
+def training_batches(
+    examples: "tf.data.Dataset",
+    batch_size: int = 16,
+    augmentation: SegmentationAugmentation | None = None,
+    seed: int = 0,
+) -> "tf.data.Dataset":
+    """Augments pictures and masks, and batches them without end.
+
+    As in mmsegmentation: random resize, crop, mirroring, photometric
+    distortion and padding. What an example becomes follows from the seed and
+    the example's number in the stream alone; a second pass differs from the
+    first.
+
+    Args:
+        examples: `{"image": (height, width, 3), "mask": (height, width)}`,
+            integers, as `load_ade20k` gives them; pixels in `[0, 255]`, label
+            255 is ignored. Passes are repeated.
+        batch_size: Examples in a batch.
+        augmentation: Sizes and rates; by default those for ADE20K.
+        seed: Seed of the augmentation.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, masks)` for `model.fit` with
+        `steps_per_epoch` and `shuffle=False`: `(batch_size, height, width,
+        3)`, `float32` in `[0, 255]`, and `(batch_size, height, width)`,
+        `int32`.
+
+    Raises:
+        ImportError: If TensorFlow is missing.
+        ValueError: If `examples` are not pictures with masks, or
+            `batch_size` is not positive.
+
+    Example:
+
+    ```python
+    import tensorflow as tf
+
+    from keras_twins.data import SegmentationAugmentation
+    from keras_twins.data import load_digit_scenes
+    from keras_twins.data import training_batches
+
+    scenes = load_digit_scenes(4, image_size=64)
+    examples = tf.data.Dataset.from_tensor_slices(
+        {"image": scenes.images, "mask": scenes.semantic_masks}
+    )
+    small = SegmentationAugmentation(scale=(256, 64), crop_size=(64, 64))
+    batches = training_batches(examples, 2, small)
+    ```
+    """
+    require_tensorflow()
+    _check(examples)
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be positive. Received: batch_size={batch_size}"
+        )
+    rules = augmentation or SegmentationAugmentation()
+    import tensorflow as tf
+
+    def augmented(number: Tensor, example: Example) -> Pair:
+        own = tf.random.fold_in([seed, 0], number)
+        return augment(*_pair(example), own, rules)
+
+    stream = map_in_order(examples.repeat().enumerate(), augmented)
+    batches = stream.batch(batch_size, drop_remainder=True)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def augment(
+    image: Tensor,
+    mask: Tensor,
+    seed: Tensor,
+    augmentation: SegmentationAugmentation,
+) -> Pair:
+    """Augments a picture and its mask.
+
+    Args:
+        image: Image of shape `(height, width, 3)`, floats with whole values
+            in `[0, 255]`.
+        mask: Labels of shape `(height, width)`, `int32`.
+        seed: Two numbers; the result follows from them alone.
+        augmentation: Sizes and rates.
+
+    Returns:
+        Image and mask of `augmentation.crop_size`.
+    """
+    import tensorflow as tf
+
+    rules = augmentation
+    seeds = tf.unstack(tf.random.split(seed, 4))
+    image, mask = random_resize(image, mask, seeds[0], rules)
+    image, mask = random_crop(image, mask, seeds[1], rules)
+    image, mask = random_flip(image, mask, seeds[2], rules.flip_rate)
+    image = distort(image, seeds[3], rules)
+    return pad_pair(image, mask, rules.crop_size)
+
+
+def evaluation_examples(
+    examples: "tf.data.Dataset", scale: tuple[int, int] = (2048, 512)
+) -> "tf.data.Dataset":
+    """Resizes pictures for evaluation, keeping their ratio, without padding.
+
+    The masks keep their size: published numbers compare at the size of the
+    original, after the model's output has been resized to it.
+
+    Args:
+        examples: `{"image": (height, width, 3), "mask": (height, width)}`,
+            as `load_ade20k` gives them.
+        scale: Long and short side to resize into.
+
+    Returns:
+        A `tf.data.Dataset` of `(image, mask)`, in order and not batched:
+        `(new_height, new_width, 3)`, `float32` in `[0, 255]`, and `(height,
+        width)`, `int32`.
+
+    Raises:
+        ImportError: If TensorFlow is missing.
+        ValueError: If `examples` are not pictures with masks.
+    """
+    require_tensorflow()
+    _check(examples)
+    import tensorflow as tf
+
+    def resized(example: Example) -> Pair:
+        image, mask = _pair(example)
+        return resize_image(image, rescaled_size(tf.shape(mask), scale)), mask
+
+    return map_in_order(examples, resized)
+
+
+def _check(examples: "tf.data.Dataset") -> None:
+    spec: Any = examples.element_spec
+    good = isinstance(spec, dict) and all(
+        name in spec
+        and spec[name].shape.rank == rank
+        and spec[name].dtype.is_integer
+        for name, rank in _RANKS.items()
+    )
+    if not good or spec["image"].shape[-1] != 3:
+        raise ValueError(
+            '`examples` must have the elements {"image": (height, width, 3), '
+            '"mask": (height, width)}, integers, not batched. Received: '
+            f"{spec}"
+        )
+
+
+def _pair(example: Example) -> Pair:
+    import tensorflow as tf
+
+    image, mask = example["image"], example["mask"]
+    agree = tf.debugging.assert_equal(
+        tf.shape(image)[:2],
+        tf.shape(mask),
+        "An image and its mask must have the same height and width.",
+    )
+    with tf.control_dependencies([agree]):
+        return tf.cast(image, tf.float32), tf.cast(mask, tf.int32)

@@ -1,0 +1,245 @@
+"""3 x 3 convolutions with a quarter of the products, for CPUs.
+
+Winograd's F(4x4, 3x3): the map is cut into tiles of 6 x 6 positions that
+overlap by 2, tiles and kernels are transformed, 36 matrix products take the
+place of the convolution, and the results become 4 x 4 positions each.
+
+Shape suffixes: B batch, H height, W width, C channels, F filters, h and w
+number of tiles along H and W, T all tiles (B * h * w), S the 36 positions of
+a tile.
+
+Reference:
+    - [Fast Algorithms for Convolutional Neural Networks](https://arxiv.org/abs/1509.09308)
+"""
+
+import functools
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_twins.ops import maps
+from keras_twins.ops.fast_paths import fast_paths_enabled
+from keras_twins.ops.fast_paths import runs_on_cpu
+from keras_twins.ops.tensors import Size
+from keras_twins.ops.tensors import Tensor
+
+_OUT, _IN = 4, 6
+"""Side of a tile of the result, and of the map."""
+
+_MIN_CHANNELS = 64
+"""Narrower maps: the transforms cost more than the products they save."""
+
+_POINTS = (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)
+"""Where the polynomials are evaluated, beside infinity.
+
+Whole numbers make for simpler transforms and five times the rounding error.
+"""
+
+
+def convolve_3x3(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
+    """Convolves a map with a 3 x 3 kernel; the size is kept.
+
+    The fast path is for wide maps on CPUs, in float32 and float64; PyTorch's
+    own convolution is fast there.
+
+    Args:
+        x_BHWC: Map of shape `(batch, height, width, channels)`.
+        kernel_33CF: Kernel of shape `(3, 3, channels, filters)`.
+
+    Returns:
+        Map of shape `(batch, height, width, filters)`.
+    """
+    x_BHWC = ops.convert_to_tensor(x_BHWC)
+    if fast_paths_enabled():
+        kernel = ops.convert_to_tensor(kernel_33CF)
+        if keras.backend.backend() == "torch":
+            return _torch_convolve(x_BHWC, kernel)
+        if _is_worthwhile(x_BHWC, kernel):
+            return _winograd(x_BHWC, kernel)
+    return ops.conv(x_BHWC, kernel_33CF, 1, "same", data_format="channels_last")
+
+
+def _is_worthwhile(x_BHWC: Tensor, kernel_33CF: Tensor) -> bool:
+    dtype = keras.backend.standardize_dtype(x_BHWC.dtype)
+    wide = min(kernel_33CF.shape[2:]) >= _MIN_CHANNELS
+    return wide and dtype in ("float32", "float64") and runs_on_cpu(x_BHWC)
+
+
+def _torch_convolve(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
+    """Convolves without the copies that Keras makes around PyTorch's own."""
+    import torch
+
+    y_BFHW = torch.nn.functional.conv2d(
+        x_BHWC.permute(0, 3, 1, 2),
+        kernel_33CF.permute(3, 2, 0, 1),
+        padding=1,
+    )
+    return y_BFHW.permute(0, 2, 3, 1)
+
+
+@functools.cache
+def _transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the transforms of map `(6, 6)`, kernel `(6, 3)`, result `(4, 6)`.
+
+    That of the result evaluates polynomials of degree 3, that of the kernel
+    those of degree 2, and that of the map interpolates.
+    """
+    points = np.array(_POINTS)
+    last = np.eye(_OUT)[:, -1:]
+    result = np.hstack([points ** np.arange(_OUT)[:, None], last])
+    others = [np.delete(points, i) for i in range(len(points))]
+    scales = [np.prod(p - q) for p, q in zip(points, others, strict=True)]
+    kernel = np.vstack(
+        [points[:, None] ** np.arange(3) / np.array(scales)[:, None], [0, 0, 1]]
+    )
+    polynomials = [np.poly(roots)[::-1] for roots in (*others, points)]
+    image = np.zeros((_IN, _IN))
+    for row, coefficients in zip(image, polynomials, strict=True):
+        row[: len(coefficients)] = coefficients
+    return image, kernel, result
+
+
+@ops.custom_gradient
+def _winograd(x_BHWC: Tensor, kernel_33CF: Tensor):
+    """Keeps the map and the kernel alone for the gradient."""
+
+    def gradients(*args, upstream=None):
+        dy_BHWF = args[0] if upstream is None else upstream
+        turned_33FC = ops.transpose(ops.flip(kernel_33CF, (0, 1)), (0, 1, 3, 2))
+        return (
+            _convolve(dy_BHWF, turned_33FC),
+            _kernel_gradient(x_BHWC, dy_BHWF),
+        )
+
+    return _convolve(x_BHWC, kernel_33CF), gradients
+
+
+def _convolve(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
+    height, width = maps.spatial_size(x_BHWC)
+    tiles = _tile_count(height), _tile_count(width)
+    x_STC = _transform_map(x_BHWC, tiles)
+    kernel_SCF = _transform_kernel(kernel_33CF)
+    y_BHWF = _transform_products(ops.matmul(x_STC, kernel_SCF), tiles)
+    return maps.crop(y_BHWF, height, width)
+
+
+def _kernel_gradient(x_BHWC: Tensor, dy_BHWF: Tensor) -> Tensor:
+    height, width = maps.spatial_size(x_BHWC)
+    tiles = _tile_count(height), _tile_count(width)
+    x_STC = _transform_map(x_BHWC, tiles)
+    dy_STF = _transform_gradient(dy_BHWF, tiles)
+    dkernel_SCF = ops.matmul(ops.transpose(x_STC, (0, 2, 1)), dy_STF)
+    channels, filters = dkernel_SCF.shape[1:]
+    dkernel_66K = ops.reshape(dkernel_SCF, (_IN, _IN, channels * filters))
+    back = ops.convert_to_tensor(_transforms()[1].T, dkernel_66K.dtype)
+    dkernel_36K = ops.tensordot(back, dkernel_66K, axes=[[1], [0]])
+    dkernel_33K = ops.tensordot(back, dkernel_36K, axes=[[1], [1]])
+    dkernel_33K = ops.transpose(dkernel_33K, (1, 0, 2))
+    return ops.reshape(dkernel_33K, (3, 3, channels, filters))
+
+
+def _tile_count(size: Size) -> Size:
+    return (size + _OUT - 1) // _OUT
+
+
+def _transform_kernel(kernel_33CF: Tensor) -> Tensor:
+    _, _, channels, filters = kernel_33CF.shape
+    kernel_33K = ops.reshape(kernel_33CF, (3, 3, channels * filters))
+    forth = ops.convert_to_tensor(_transforms()[1], kernel_33K.dtype)
+    kernel_63K = ops.tensordot(forth, kernel_33K, axes=[[1], [0]])
+    kernel_66K = ops.tensordot(forth, kernel_63K, axes=[[1], [1]])
+    kernel_66K = ops.transpose(kernel_66K, (1, 0, 2))
+    return ops.reshape(kernel_66K, (_IN * _IN, channels, filters))
+
+
+def _transform_map(x_BHWC: Tensor, tiles: tuple[Size, Size]) -> Tensor:
+    """Returns the 36 positions of every tile, `(S, T, C)`."""
+    height, width = maps.spatial_size(x_BHWC)
+    rows, columns = tiles
+    padded = ops.pad(
+        x_BHWC,
+        [
+            [0, 0],
+            [1, _OUT * rows + 1 - height],
+            [1, _OUT * columns + 1 - width],
+            [0, 0],
+        ],
+    )
+    steps = [_every_fourth(padded, i, rows, 1) for i in range(_IN)]
+    parts = []
+    for band in _combine(_transforms()[0], steps):
+        steps = [_every_fourth(band, j, columns, 2) for j in range(_IN)]
+        parts += _combine(_transforms()[0], steps)
+    return _stack_tiles(parts)
+
+
+def _transform_gradient(dy_BHWF: Tensor, tiles: tuple[Size, Size]) -> Tensor:
+    """Returns the gradients of the products, `(S, T, F)`."""
+    height, width = maps.spatial_size(dy_BHWF)
+    rows, columns = tiles
+    padded = ops.pad(
+        dy_BHWF,
+        [
+            [0, 0],
+            [0, _OUT * rows - height],
+            [0, _OUT * columns - width],
+            [0, 0],
+        ],
+    )
+    steps = [_every_fourth(padded, i, rows, 1) for i in range(_OUT)]
+    parts = []
+    for band in _combine(_transforms()[2].T, steps):
+        steps = [_every_fourth(band, j, columns, 2) for j in range(_OUT)]
+        parts += _combine(_transforms()[2].T, steps)
+    return _stack_tiles(parts)
+
+
+def _transform_products(y_STF: Tensor, tiles: tuple[Size, Size]) -> Tensor:
+    """Returns the map `(B, 4 * h, 4 * w, F)` of the products."""
+    rows, columns = tiles
+    filters = y_STF.shape[-1]
+    y_ST = [
+        ops.reshape(y_STF[i], (-1, rows, 1, columns, 1, filters))
+        for i in range(_IN * _IN)
+    ]
+    # Over the rows of the tiles for each column, then over the columns.
+    bands = [_combine(_transforms()[2], y_ST[j::_IN]) for j in range(_IN)]
+    lines = []
+    for i in range(_OUT):
+        line = _combine(_transforms()[2], [band[i] for band in bands])
+        lines.append(ops.concatenate(line, axis=4))
+    y = ops.concatenate(lines, axis=2)
+    return ops.reshape(y, (-1, _OUT * rows, _OUT * columns, filters))
+
+
+def _every_fourth(x: Tensor, first: int, count: Size, axis: int) -> Tensor:
+    """Returns `count` rows or columns of a map, in steps of 4."""
+    last = first + _OUT * (count - 1) + 1
+    if axis == 1:
+        return x[:, first:last:_OUT]
+    return x[:, :, first:last:_OUT]
+
+
+def _combine(matrix: np.ndarray, parts: Sequence[Tensor]) -> list[Tensor]:
+    """Returns the sums of tensors that the rows of a matrix say."""
+    sums = []
+    for row in matrix:
+        total = None
+        for factor, part in zip(row.tolist(), parts, strict=True):
+            if factor == 0:
+                continue
+            term = part if abs(factor) == 1 else abs(factor) * part
+            if total is None:
+                total = term if factor > 0 else -term
+            else:
+                total = total + term if factor > 0 else total - term
+        sums.append(total)
+    return sums
+
+
+def _stack_tiles(parts: Sequence[Tensor]) -> Tensor:
+    channels = parts[0].shape[-1]
+    flat = [ops.reshape(part, (-1, channels)) for part in parts]
+    return ops.stack(flat)

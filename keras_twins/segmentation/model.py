@@ -1,0 +1,282 @@
+"""What all models of segmentation share: from a backbone to score maps."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+import keras
+
+from keras_twins import preprocessing
+from keras_twins.backbone import DType
+from keras_twins.layers import ResizeLike
+from keras_twins.layers.composite import serialize_dtype
+from keras_twins.ops import Tensor
+from keras_twins.segmentation.classifier_head import FCNHead
+from keras_twins.segmentation.pretrained import build_from_twins
+from keras_twins.weights.head_naming import SegmentationHead
+
+LEVELS = ("P2", "P3", "P4", "P5")
+"""The levels of the pyramid that the heads read, the finest first."""
+
+_AUXILIARY_LEVEL = "P4"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Auxiliary:
+    """The second head, which only training sees.
+
+    Args:
+        weight: Share of its loss.
+        filters: Number of its channels.
+    """
+
+    weight: float = 0.4
+    filters: int = 256
+
+
+class SegmentationModel(keras.Model):
+    """Scores for every pixel, from the pyramid of a backbone.
+
+    Abstract: `SemanticFPN` and `UPerNet` give it a head. A functional
+    `keras.Model`: images of shape `(batch, height, width, channels)` to
+    scores of shape `(batch, height, width, num_classes)`, `float32`.
+
+    Where there is an auxiliary head, calls with `training=True` return a
+    dictionary with the scores of both, `"scores"` and `"auxiliary"`; `fit`
+    adds the loss of the second, times its weight, and shows the metrics of
+    the first.
+
+    Args:
+        backbone: A functional model with `pyramid_outputs`, a dictionary
+            with the maps `"P2"` to `"P5"`.
+        body: Layers from the list of these maps to the scores at the size of
+            `"P2"`, applied in order.
+        num_classes: Number of classes.
+        auxiliary: The auxiliary head, if there is one.
+        dropout_rate: Dropout of the auxiliary head.
+        classifier_activation: `None` for logits, or `"softmax"`.
+        include_preprocessing: Whether the model takes pixels of 0 to 255 and
+            normalises them.
+        dtype: Dtype policy of the heads.
+        name: Name of the model.
+        **kwargs: Keywords of `keras.Model`.
+    """
+
+    head_name: ClassVar[SegmentationHead]
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        body: Sequence[keras.layers.Layer],
+        num_classes: int,
+        auxiliary: Auxiliary | None = None,
+        dropout_rate: float = 0.1,
+        classifier_activation: str | None = None,
+        include_preprocessing: bool = True,
+        dtype: DType = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        check_backbone(backbone)
+        activation = keras.activations.get(classifier_activation)
+        images = keras.Input(backbone.inputs[0].shape[1:], name="images")
+        x = images
+        if include_preprocessing:
+            x = preprocessing.normalization_layer(dtype)(x)
+        maps = feature_extractor(backbone)(x)
+        x = maps
+        for layer in body:
+            x = layer(x)
+        scores = _at_input_size(x, images, activation, "scores")
+        super().__init__(images, scores, name=name, **kwargs)
+        self.dtype_policy = keras.dtype_policies.get(dtype)
+        # Behind functions: as attributes, Keras would count their weights,
+        # which are the layers' above, and a final norm that nothing reads.
+        self._get_backbone = lambda: backbone
+        self._get_training_graph = lambda: None
+        self.num_classes = num_classes
+        self.classifier_activation = classifier_activation
+        self.include_preprocessing = include_preprocessing
+        self.dropout_rate = dropout_rate
+        self.auxiliary = auxiliary
+        if auxiliary is not None:
+            self._add_auxiliary(auxiliary, maps, images, scores, activation)
+
+    def _add_auxiliary(
+        self,
+        auxiliary: Auxiliary,
+        maps: Sequence[Tensor],
+        images: Tensor,
+        scores: Tensor,
+        activation: Any,
+    ) -> None:
+        self.auxiliary_head = FCNHead(
+            self.num_classes,
+            auxiliary.filters,
+            self.dropout_rate,
+            dtype=self.dtype_policy,
+            name="auxiliary_head",
+        )
+        x = self.auxiliary_head(maps[LEVELS.index(_AUXILIARY_LEVEL)])
+        x = _at_input_size(x, images, activation, "auxiliary")
+        graph = keras.Model(images, {"scores": scores, "auxiliary": x})
+        self._get_training_graph = lambda: graph
+
+    @classmethod
+    def from_twins(
+        cls,
+        variant: str,
+        weights: str | os.PathLike | None = "imagenet",
+        num_classes: int = 150,
+        **kwargs: Any,
+    ) -> Self:
+        """Builds the model on a published Twins variant.
+
+        Args:
+            variant: A key of `keras_twins.VARIANTS`, such as `"svt_base"`.
+            weights: `"ade20k"` (all weights; 150 classes), `"imagenet"` (the
+                backbone's), `None` (random values), or the path of a file
+                with all weights: `.weights.h5`, or `.pth` or `.safetensors`
+                in the names of mmsegmentation or of the official code.
+            num_classes: Number of classes.
+            **kwargs: Arguments of the class, and of
+                `keras_twins.segmentation.pretrained.build_from_twins`, such
+                as `drop_path_rate`, `image_shape` and `dialect`.
+
+        Returns:
+            The model.
+        """
+        return build_from_twins(
+            cls, cls.head_name, variant, weights, num_classes, **kwargs
+        )
+
+    @property
+    def backbone(self) -> keras.Model:
+        """The backbone; its layers are this model's."""
+        return self._get_backbone()
+
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Any = None
+    ) -> Any:
+        graph = self._get_training_graph()
+        if training and graph is not None:
+            return graph(inputs, training=True)
+        return super().call(inputs, training=training, mask=mask)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if not isinstance(y_pred, dict) or self.auxiliary is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        loss = super().compute_loss(
+            x, y, y_pred["scores"], sample_weight, training
+        )
+        second = self._auxiliary_loss(y, y_pred["auxiliary"], sample_weight)
+        return loss + self.auxiliary.weight * second
+
+    def _auxiliary_loss(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        loss = keras.losses.get(self.loss)
+        if not isinstance(loss, keras.losses.Loss):
+            loss = _MeanLoss(loss)
+        return loss(y, y_pred, sample_weight)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        if isinstance(y_pred, dict):
+            y_pred = y_pred["scores"]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "num_classes": self.num_classes,
+            "dropout_rate": self.dropout_rate,
+            "classifier_activation": self.classifier_activation,
+            "include_preprocessing": self.include_preprocessing,
+            "dtype": serialize_dtype(self),
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "SegmentationModel":
+        config = dict(config)
+        trainable = config.pop("trainable", True)
+        config["backbone"] = keras.saving.deserialize_keras_object(
+            config["backbone"], custom_objects=custom_objects
+        )
+        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        model = cls(**config)
+        model.trainable = trainable
+        return model
+
+
+class _MeanLoss(keras.losses.Loss):
+    """A loss function that `compile` knows by its name alone."""
+
+    def __init__(self, function: Callable[[Any, Any], Any]):
+        super().__init__()
+        self.function = function
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.function(y_true, y_pred)
+
+
+def check_backbone(backbone: object) -> None:
+    """Raises if heads cannot be put on a model.
+
+    Args:
+        backbone: The model.
+
+    Raises:
+        ValueError: If it is not functional, or has no `pyramid_outputs` with
+            the levels `P2` to `P5`.
+    """
+    levels = dict(getattr(backbone, "pyramid_outputs", {}))
+    inputs = getattr(backbone, "inputs", None)
+    missing = [level for level in LEVELS if level not in levels]
+    if not inputs or len(inputs) != 1 or missing:
+        raise ValueError(
+            "`backbone` must be a functional model with one input and "
+            f"`pyramid_outputs`, a dictionary with {', '.join(LEVELS)}, such "
+            "as `keras_twins.TwinsBackbone`. Received: "
+            f"backbone={backbone!r}, with the levels {sorted(levels)}"
+        )
+
+
+def feature_extractor(backbone: keras.Model) -> keras.Model:
+    """Returns the part of a backbone that gives the pyramid.
+
+    Args:
+        backbone: A model with `pyramid_outputs`.
+
+    Returns:
+        A model that shares its layers, from images to the list of maps, the
+        finest first.
+    """
+    maps = [backbone.pyramid_outputs[level] for level in LEVELS]
+    return keras.Model(backbone.inputs[0], maps, name="feature_extractor")
+
+
+def _at_input_size(
+    x: Tensor, images: Tensor, activation: Any, name: str
+) -> Tensor:
+    # float32: what follows, a softmax or a loss, needs it.
+    x = ResizeLike(dtype="float32", name=name)(x, images)
+    if activation is keras.activations.linear:
+        return x
+    return keras.layers.Activation(
+        activation, dtype="float32", name=f"{name}_activation"
+    )(x)

@@ -1,0 +1,221 @@
+"""Score maps of one image, by the whole image or by sliding a window.
+
+Shape suffixes: B windows of a batch, H height, W width, C classes.
+"""
+
+import keras
+import numpy as np
+
+
+def predict_whole(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """Returns the scores of an image in one forward pass.
+
+    Args:
+        model: Model from images of shape `(batch, height, width, 3)` to
+            scores of shape `(batch, height, width, classes)`.
+        image: Pixels of shape `(height, width, 3)` as the model takes them;
+            see `as_pixels` for what else is taken.
+
+    Returns:
+        What the model returns for it, of shape `(height, width, classes)`,
+        float32.
+
+    Raises:
+        ValueError: If the image is none, or does not fit the model.
+
+    Example:
+
+    ```python
+    from keras_twins.segmentation import predict_whole
+
+    model = keras.Sequential([keras.layers.Conv2D(4, 3, padding="same")])
+    scores = predict_whole(model, numpy.zeros((48, 64, 3)))
+    ```
+    """
+    return _run(model, as_pixels(image)[None])[0]
+
+
+def predict_sliding(
+    model: keras.Model,
+    image: np.ndarray,
+    size: int | tuple[int, int] = 512,
+    stride: int | tuple[int, int] = 341,
+    batch_size: int = 1,
+) -> np.ndarray:
+    """Returns the scores of an image, averaged over a window's positions.
+
+    The window moves by `stride`; at the border it is moved back into the
+    image, so that all windows have one size. Where an image is smaller than
+    the window, the window is cut to it, without padding. Both are as in
+    mmsegmentation. Scores are averaged as they come, logits or probabilities.
+
+    Args:
+        model: Model from images of shape `(batch, height, width, 3)` to
+            scores of shape `(batch, height, width, classes)`.
+        image: Pixels of shape `(height, width, 3)` as the model takes them.
+        size: Height and width of the window in pixels, or one number.
+        stride: Steps down and to the right in pixels, or one number; at most
+            `size`.
+        batch_size: Windows in one forward pass. The last batch is filled up
+            with copies where there are several, so that one size of batch is
+            compiled.
+
+    Returns:
+        Scores of shape `(height, width, classes)`, float32.
+
+    Raises:
+        ValueError: If the image is none, or does not fit the model, or `size`
+            and `stride` do not fit each other.
+
+    Example:
+
+    ```python
+    from keras_twins.segmentation import predict_sliding
+
+    model = keras.Sequential([keras.layers.Conv2D(4, 3, padding="same")])
+    image = numpy.zeros((48, 64, 3))
+    scores = predict_sliding(model, image, size=32, stride=24)
+    ```
+    """
+    pixels = as_pixels(image)
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be positive. Received: batch_size={batch_size}"
+        )
+    height, width = pixels.shape[:2]
+    positions = windows((height, width), size, stride)
+    total, visits = np.zeros(0), np.zeros((height, width, 1), dtype="float32")
+    batch_size = min(batch_size, len(positions))
+    for start in range(0, len(positions), batch_size):
+        chosen = positions[start : start + batch_size]
+        filled = chosen + chosen[:1] * (batch_size - len(chosen))
+        batch = np.stack([pixels[window] for window in filled])
+        # The copies come last and are left out here.
+        for window, scores_HWC in zip(chosen, _run(model, batch), strict=False):
+            if not total.size:
+                shape = (height, width, scores_HWC.shape[-1])
+                total = np.zeros(shape, dtype="float32")
+            total[window] += scores_HWC
+            visits[window] += 1
+    return np.divide(total, visits, out=total)
+
+
+def windows(
+    image_size: tuple[int, int],
+    size: int | tuple[int, int],
+    stride: int | tuple[int, int],
+) -> list[tuple[slice, slice]]:
+    """Returns the windows that cover an image, all of one size.
+
+    Args:
+        image_size: Height and width of the image in pixels.
+        size: Height and width of the window in pixels, or one number.
+        stride: Steps down and to the right in pixels, or one number.
+
+    Returns:
+        Rows and columns of each window, line by line.
+
+    Raises:
+        ValueError: If a number is not positive, or a step leaves gaps.
+    """
+    sizes, strides = _pair(size, "size"), _pair(stride, "stride")
+    if any(step > side for step, side in zip(strides, sizes, strict=True)):
+        raise ValueError(
+            "`stride` must be at most `size`, or pixels between the windows "
+            f"would have no scores. Received: stride={stride}, size={size}"
+        )
+    rows, columns = (
+        _spans(*numbers)
+        for numbers in zip(image_size, sizes, strides, strict=True)
+    )
+    return [(row, column) for row in rows for column in columns]
+
+
+def as_pixels(image: np.ndarray) -> np.ndarray:
+    """Returns an image as models take it.
+
+    Args:
+        image: Pixels of shape `(height, width, channels)` with 3 channels; 1
+            or none is repeated, a second or a fourth, which is transparency,
+            is dropped. Any integers, booleans or floats.
+
+    Returns:
+        Array of shape `(height, width, 3)`, float32.
+
+    Raises:
+        ValueError: If it is not such an array, is empty or not finite.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype.kind not in "buif":
+        what = getattr(image, "dtype", type(image).__name__)
+        raise ValueError(
+            "`image` must be a NumPy array of numbers. Received: an image of "
+            f"type {what}. Convert it with `numpy.asarray`."
+        )
+    pixels = image[..., None] if image.ndim == 2 else image
+    if pixels.ndim != 3 or pixels.shape[-1] > 4 or 0 in pixels.shape:
+        raise ValueError(
+            "`image` must have the shape (height, width, 3), with channels "
+            "last, and may be grey or have transparency. Received: "
+            f"shape={image.shape}. Images of a batch are passed one by one."
+        )
+    if pixels.shape[-1] < 3:
+        pixels = np.repeat(pixels[..., :1], 3, axis=-1)
+    pixels = pixels[..., :3].astype("float32")
+    if not np.isfinite(pixels).all():
+        raise ValueError(
+            "`image` must have finite pixels. Received: "
+            f"{np.count_nonzero(~np.isfinite(pixels))} that are NaN or "
+            "infinite"
+        )
+    return pixels
+
+
+def _pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or any(int(n) != n or n < 1 for n in pair):
+        raise ValueError(
+            f"`{name}` must be a positive number of pixels, or two for height "
+            f"and width. Received: {name}={value}"
+        )
+    return pair
+
+
+def _spans(length: int, size: int, stride: int) -> list[slice]:
+    steps = max(length - size + stride - 1, 0) // stride
+    ends = (min(i * stride + size, length) for i in range(steps + 1))
+    return [slice(max(end - size, 0), end) for end in ends]
+
+
+def _run(model: keras.Model, batch_BHWC: np.ndarray) -> np.ndarray:
+    _check_input(model, batch_BHWC.shape)
+    output = model.predict_on_batch(batch_BHWC)
+    several = isinstance(output, dict | list | tuple)
+    shape = (0,) if several else tuple(output.shape)
+    if shape[:-1] != batch_BHWC.shape[:-1] or shape[-1] < 2:
+        what = f"type {type(output).__name__}" if several else f"shape {shape}"
+        raise ValueError(
+            "The model must return one map of scores, of shape (batch, "
+            "height, width, classes), at the size of its images, with at "
+            f"least 2 classes. Received: an output of {what} for images of "
+            f"shape {batch_BHWC.shape}"
+        )
+    return np.asarray(output, dtype="float32")
+
+
+def _check_input(model: keras.Model, shape: tuple[int, ...]) -> None:
+    """Raises an error if the model was built for another size."""
+    # A sequential model takes any size, and notes the first that it saw. JAX
+    # runs other models at a wrong size without a word.
+    if isinstance(model, keras.Sequential):
+        return
+    inputs = getattr(model, "inputs", None) or []
+    for tensor in inputs[:1]:
+        built = tuple(tensor.shape)
+        pairs = zip(built[1:3], shape[1:3], strict=False)
+        if any(a not in (None, b) for a, b in pairs):
+            raise ValueError(
+                f"The model takes images of shape {built}. Received: images "
+                f"of shape {shape}. Build it with an input shape of (None, "
+                "None, 3), or slide a window of its size over images that are "
+                "not smaller."
+            )

@@ -1,0 +1,193 @@
+"""A model of segmentation on a published variant, with its weights."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+from typing import TypeVar
+
+import numpy as np
+
+from keras_twins.backbone import TwinsBackbone
+from keras_twins.config import TwinsConfig
+from keras_twins.config import variant_config
+from keras_twins.weights import load_pretrained
+from keras_twins.weights.code_bases import DENSE_HEADS
+from keras_twins.weights.code_bases import Naming
+from keras_twins.weights.dense import DenseCheckpoint
+from keras_twins.weights.dense import extract_dense
+from keras_twins.weights.dense import fill_dense
+from keras_twins.weights.dense import read_dense
+from keras_twins.weights.download import fetch_first
+from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.head_naming import SegmentationHead
+from keras_twins.weights.loading import load_keras_file
+from keras_twins.weights.readers import file_kind
+from keras_twins.weights.renaming import restore
+from keras_twins.weights.segmentation_registry import ADE20K
+
+ADE20K_CLASSES = 150
+
+Model = TypeVar("Model")
+
+
+def build_from_twins(
+    cls: Callable[..., Model],
+    head: SegmentationHead,
+    variant: str,
+    weights: str | os.PathLike | None,
+    num_classes: int,
+    *,
+    dialect: str | None = None,
+    image_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    drop_path_rate: float = 0.0,
+    gradient_checkpointing: bool = False,
+    dtype: Any = None,
+    **kwargs: Any,
+) -> Model:
+    """Builds a model of segmentation on a published Twins variant.
+
+    The backbone of Twins-SVT has the norms between its stages that the
+    official dense models have.
+
+    Args:
+        cls: Class of the model.
+        head: Its name in the tables of weights.
+        variant: A key of `keras_twins.VARIANTS`.
+        weights: `"ade20k"`, `"imagenet"` (of the backbone; norms between the
+            stages start fresh), `None`, or the path of a file with all
+            weights.
+        num_classes: Number of classes.
+        dialect: Numeric details of the backbone, a key of
+            `keras_twins.config.DIALECTS`; by default those of the code that
+            trained the weights, and of the official segmentation code where
+            there are none.
+        image_shape: Shape of an image, `(height, width, channels)`. Height
+            and width may be `None`.
+        drop_path_rate: Stochastic-depth rate of the last block.
+        gradient_checkpointing: Whether training computes each block a second
+            time in the backward pass to save memory.
+        dtype: Dtype policy of all layers.
+        **kwargs: Arguments of `cls`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: If an argument does not fit.
+        CheckpointError: If the weights do not fit the model.
+    """
+    path = _find_file(head, variant, weights, num_classes)
+    checkpoint = None
+    if path is not None and file_kind(path) != "hdf5":
+        checkpoint = read_dense(path, head)
+    if dialect is None:
+        dialect = checkpoint.dialect if checkpoint else "official_segmentation"
+    config = dense_config(variant, dialect)
+    backbone = TwinsBackbone(
+        config,
+        image_shape,
+        drop_path_rate=drop_path_rate,
+        gradient_checkpointing=gradient_checkpointing,
+        final_norm=False,
+        dtype=dtype,
+    )
+    if weights == "imagenet":
+        load_pretrained(
+            backbone,
+            config,
+            variant,
+            weights,
+            include_top=False,
+            fresh_output_norms=True,
+        )
+    model = cls(backbone, num_classes, dtype=dtype, **kwargs)
+    if path is not None:
+        _load(model, config, head, path, checkpoint)
+    return model
+
+
+def dense_config(variant: str, dialect: str) -> TwinsConfig:
+    """Returns the architecture that dense models have.
+
+    Args:
+        variant: A key of `keras_twins.VARIANTS`.
+        dialect: A key of `keras_twins.config.DIALECTS`.
+
+    Returns:
+        A `TwinsConfig`; Twins-SVT with norms between the stages.
+    """
+    config = variant_config(variant).with_dialect(dialect)
+    windows = any("L" in pattern for pattern in config.attention_pattern)
+    return dataclasses.replace(config, output_norms=windows)
+
+
+def export_state(
+    model: Any, naming: Naming = "mmsegmentation"
+) -> dict[str, np.ndarray]:
+    """Returns the weights of a model of segmentation as a state dict.
+
+    Args:
+        model: A `SemanticFPN` or `UPerNet` on a `TwinsBackbone`.
+        naming: `"mmsegmentation"` or `"official"`.
+
+    Returns:
+        Arrays in torch's layout, as `keras_twins.weights.write_safetensors`
+        and `torch.save` take them.
+
+    Raises:
+        ValueError: If the backbone is another one, or the naming unknown.
+    """
+    config = getattr(model.backbone, "config", None)
+    if not isinstance(config, TwinsConfig):
+        raise ValueError(
+            "`model` must have a `TwinsBackbone`. Received: "
+            f"backbone={model.backbone!r}"
+        )
+    state = restore(extract_dense(model, config, model.head_name), naming)
+    return {
+        name if name.startswith(DENSE_HEADS) else f"backbone.{name}": values
+        for name, values in state.items()
+    }
+
+
+def _find_file(
+    head: SegmentationHead,
+    variant: str,
+    weights: str | os.PathLike | None,
+    num_classes: int,
+) -> str | os.PathLike | None:
+    """Returns the file with all weights, if there is one."""
+    variant_config(variant)
+    if weights is None or weights == "imagenet":
+        return None
+    if weights == "ade20k":
+        if num_classes != ADE20K_CLASSES:
+            raise ValueError(
+                f'`weights="ade20k"` has {ADE20K_CLASSES} classes. Received: '
+                f"num_classes={num_classes}. For others, start from "
+                '`weights="imagenet"`.'
+            )
+        return fetch_first((ADE20K[head, variant].source,))
+    if not os.path.isfile(weights):
+        raise ValueError(
+            '`weights` must be `None`, "imagenet", "ade20k", or the path of a '
+            f"file. Received: weights={weights!r}, which is no file."
+        )
+    return weights
+
+
+def _load(
+    model: Any,
+    config: TwinsConfig,
+    head: SegmentationHead,
+    path: str | os.PathLike,
+    checkpoint: DenseCheckpoint | None,
+) -> None:
+    if checkpoint is None:
+        load_keras_file(model, path, include_top=True)
+        return
+    try:
+        fill_dense(model, config, head, checkpoint.state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{os.fspath(path)}: {error}") from error

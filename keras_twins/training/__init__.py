@@ -1,0 +1,15 @@
+"""Recipes of the paper, their schedules and their optimizers."""
+
+from keras_twins.training.optimizer import adamw
+from keras_twins.training.optimizer import without_decay
+from keras_twins.training.schedules import WarmupPolynomialDecay
+from keras_twins.training.segmentation_recipes import SEGMENTATION_RECIPES
+from keras_twins.training.segmentation_recipes import SegmentationRecipe
+
+__all__ = [
+    "SEGMENTATION_RECIPES",
+    "SegmentationRecipe",
+    "WarmupPolynomialDecay",
+    "adamw",
+    "without_decay",
+]
