@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_twins import ops
+from keras_twins.ops import attention
 from tests.gradients import gradients_of
 from tests.tiny import images
 from tests.tiny import to_numpy
@@ -78,6 +79,23 @@ def test_depthwise_without_copies(size, side):
 def test_fused_attention(queries, keys):
     q, k, v = (images(3, n, 8, seed=n) for n in (queries, keys, keys))
     _assert_same(lambda *x: ops.attend(*x, num_heads=2), (q, k, v))
+
+
+@pytest.mark.parametrize("length", [12, 7])
+def test_attention_of_large_maps_goes_by_parts(length, monkeypatch):
+    q, k, v = (images(2, n, 8, seed=n) for n in (length, 5, 5))
+    # Scores of 2 images, 2 heads and 5 keys: 80 bytes for each query.
+    monkeypatch.setattr(attention, "_MAX_SCORES", 80 * 4)
+    parts = attention._count_parts(q, k, 2)
+    assert parts == {12: 3, 7: 7}[length]
+    _assert_same(lambda *x: ops.attend(*x, num_heads=2), (q, k, v))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        text = str(jax.make_jaxpr(lambda *x: ops.attend(*x, 2))(q, k, v))
+        assert "scan" in text
+        assert f"2,2,{length // parts},5" in text
+        assert f"2,2,{length},5" not in text
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (2, 3, 4, 8), (1, 3)])

@@ -48,4 +48,6 @@ def randomise(model, seed: int = 0) -> None:
         value /= math.sqrt(fan_in)
         if variable.path.endswith("gamma"):
             value += 1.0
+        if variable.path.endswith("moving_variance"):
+            value = 1.0 + np.abs(value)
         variable.assign(value)

@@ -65,6 +65,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         kwargs["synchronized"] = ops.has_replicas()
         super().__init__(epsilon=epsilon, momentum=momentum, **kwargs)
 
+    def _moments(self, inputs: Tensor, mask: Any) -> tuple[Tensor, Tensor]:
+        mean, variance = super()._moments(inputs, mask)
+        # Keras subtracts squares: rounding makes the variance of equal values
+        # negative, by more than epsilon where they are large.
+        return mean, keras.ops.maximum(variance, 0.0)
+
 
 def norm_part(
     owner: keras.layers.Layer, epsilon: float, name: str

@@ -4,17 +4,24 @@ Shape suffixes: B batch, C channels, L queries, M keys, N heads, D width of a
 head.
 """
 
+import math
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from keras_twins.ops.fast_paths import fast_paths_enabled
+from keras_twins.ops.tensors import Shape
 from keras_twins.ops.tensors import Tensor
 from keras_twins.ops.tensors import widened
 
 MASKED_SCORE = -1000.0
 """Added to the scores of masked keys; `exp` of it is 0 in float32."""
+
+_MAX_SCORES = 2**28
+"""Most bytes of scores at once. Attention of large maps goes by parts of the
+queries, one after the other: a map of 512 x 512 positions has scores of 9 GB.
+"""
 
 _CUDA_GRID = 2**16 - 1
 """Most heads of all windows that PyTorch's CUDA kernels take in one call."""
@@ -49,6 +56,19 @@ def attend(
         x_BLC = _fast_attend(query_BLC, key_BMC, value_BMC, num_heads)
         if x_BLC is not None:
             return x_BLC
+    return _plain_attend(
+        query_BLC, key_BMC, value_BMC, num_heads, key_mask_BM, dropout
+    )
+
+
+def _plain_attend(
+    query_BLC: Tensor,
+    key_BMC: Tensor,
+    value_BMC: Tensor,
+    num_heads: int,
+    key_mask_BM: Tensor | None = None,
+    dropout: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     query_BNLD, key_BNDM, value_BNMD = _operands(
         query_BLC, key_BMC, value_BMC, num_heads
     )
@@ -111,7 +131,25 @@ def _fast_attend(
         return _torch_attend(query_BLC, key_BMC, value_BMC, num_heads)
     if keras.backend.backend() == "jax":
         return _jax_attend(query_BLC, key_BMC, value_BMC, num_heads)
-    return None
+    return _tensorflow_attend(query_BLC, key_BMC, value_BMC, num_heads)
+
+
+def _tensorflow_attend(
+    query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
+) -> Tensor | None:
+    """Attends to one part of the queries after the other, if there are many."""
+    import tensorflow as tf
+
+    parts = _count_parts(query_BLC, key_BMC, num_heads)
+    if parts == 1:
+        return None
+    x_PBLC = tf.map_fn(
+        lambda part: _plain_attend(part, key_BMC, value_BMC, num_heads),
+        _split_queries(query_BLC, parts),
+        parallel_iterations=1,
+        fn_output_signature=query_BLC.dtype,
+    )
+    return _join_queries(x_PBLC, query_BLC.shape)
 
 
 def _torch_attend(
@@ -132,6 +170,49 @@ def _torch_attend(
 
 
 def _jax_attend(
+    query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
+) -> Tensor:
+    """Attends to all queries, or to one part of them after the other.
+
+    The gradient of a part computes its weights again.
+    """
+    import jax
+
+    inputs = query_BLC, key_BMC, value_BMC
+    query_BLC, *others = map(ops.convert_to_tensor, inputs)
+    parts = _count_parts(query_BLC, others[0], num_heads)
+    if parts == 1:
+        return _jax_attend_at_once(query_BLC, *others, num_heads)
+
+    @jax.checkpoint
+    def attend_part(part_BLC):
+        return _jax_attend_at_once(part_BLC, *others, num_heads)
+
+    x_PBLC = jax.lax.map(attend_part, _split_queries(query_BLC, parts))
+    return _join_queries(x_PBLC, query_BLC.shape)
+
+
+def _count_parts(query_BLC: Tensor, key_BMC: Tensor, num_heads: int) -> int:
+    """Returns the least number of equal parts whose scores are few enough."""
+    batch, length, _ = query_BLC.shape
+    sizes = batch, length, key_BMC.shape[1]
+    if not all(isinstance(size, int) for size in sizes):
+        return 1
+    needed = -(-4 * num_heads * math.prod(sizes) // _MAX_SCORES)
+    return next(n for n in range(max(needed, 1), length + 1) if not length % n)
+
+
+def _split_queries(query_BLC: Tensor, parts: int) -> Tensor:
+    batch, length, channels = query_BLC.shape
+    shape = (batch, parts, length // parts, channels)
+    return ops.transpose(ops.reshape(query_BLC, shape), (1, 0, 2, 3))
+
+
+def _join_queries(x_PBLC: Tensor, shape: Shape) -> Tensor:
+    return ops.reshape(ops.transpose(x_PBLC, (1, 0, 2, 3)), shape)
+
+
+def _jax_attend_at_once(
     query_BLC: Tensor, key_BMC: Tensor, value_BMC: Tensor, num_heads: int
 ) -> Tensor:
     """Keeps the attention weights alone of what is as large as they are.
@@ -173,4 +254,4 @@ def _jax_attend(
         )
 
     attend.defvjp(forward, backward)
-    return attend(*map(ops.convert_to_tensor, (query_BLC, key_BMC, value_BMC)))
+    return attend(query_BLC, key_BMC, value_BMC)

@@ -36,6 +36,14 @@ def test_training_takes_the_moments_of_the_batch():
     np.testing.assert_allclose(mean, x.mean((0, 1, 2)) / 10, rtol=1e-4)
 
 
+@pytest.mark.parametrize("value", [0.1, 33.3, 1234.5])
+def test_equal_values_have_no_variance(value):
+    """Rounding would make it negative, and the result NaN."""
+    x = np.full((2, 6, 6, 3), value, "float32")
+    y = to_numpy(BatchNormalization()(x, training=True))
+    np.testing.assert_allclose(y, 0, atol=0.2)
+
+
 def test_what_replicas_saved_loads_everywhere():
     """Keras refuses `synchronized=True` but on TensorFlow."""
     config = BatchNormalization().get_config() | {"synchronized": True}
