@@ -115,7 +115,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     Returns:
         What the held-out scenes gave.
     """
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description="Trains Semantic FPN on scenes of handwritten digits."
+    )
     parser.add_argument("--scenes", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=16)

@@ -84,8 +84,8 @@ def test_fused_attention(queries, keys):
 @pytest.mark.parametrize("length", [12, 7])
 def test_attention_of_large_maps_goes_by_parts(length, monkeypatch):
     q, k, v = (images(2, n, 8, seed=n) for n in (length, 5, 5))
-    # Scores of 2 images, 2 heads and 5 keys: 80 bytes for each query.
-    monkeypatch.setattr(attention, "_MAX_SCORES", 80 * 4)
+    # Scores of 2 heads and 5 keys: 40 bytes for each query of an image.
+    monkeypatch.setattr(attention, "_MAX_SCORES", 40 * 4)
     parts = attention._count_parts(q, k, 2)
     assert parts == {12: 3, 7: 7}[length]
     _assert_same(lambda *x: ops.attend(*x, num_heads=2), (q, k, v))

@@ -1,6 +1,8 @@
 """Models of segmentation that are measured: ours, and the peer."""
 
 import functools
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +15,9 @@ from keras_twins.benchmark.torch_models import torch_program
 from keras_twins.segmentation import SegmentationCrossEntropy
 from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
+
+if TYPE_CHECKING:
+    import torch
 
 CLASSES = 150
 _MODELS = {"semantic_fpn": SemanticFPN, "upernet": UPerNet}
@@ -65,7 +70,7 @@ def build_torch(task: Task, head: str) -> Program:
 
     from keras_twins.benchmark.torch_segmentation import build_module
 
-    def loss(scores: object, labels: object) -> object:
+    def loss(scores: Any, labels: "torch.Tensor") -> "torch.Tensor":
         entropy = functools.partial(
             torch.nn.functional.cross_entropy, target=labels, ignore_index=255
         )

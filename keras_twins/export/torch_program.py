@@ -62,6 +62,7 @@ def load_torch(path: pathlib.Path) -> Runner:
         A runner.
     """
     import torch
+    from torch.utils import _pytree
 
     with quiet():
         program: Any = torch.export.load(path)
@@ -72,7 +73,7 @@ def load_torch(path: pathlib.Path) -> Runner:
     def run(batch: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
             outputs = module(torch.tensor(batch, device=device))
-        flat, _ = torch.utils._pytree.tree_flatten(outputs)
+        flat, _ = _pytree.tree_flatten(outputs)
         # NumPy has no bfloat16.
         return [x.float().cpu().numpy() for x in flat]
 

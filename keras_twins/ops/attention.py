@@ -4,14 +4,12 @@ Shape suffixes: B batch, C channels, L queries, M keys, N heads, D width of a
 head.
 """
 
-import math
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from keras_twins.ops.fast_paths import fast_paths_enabled
-from keras_twins.ops.tensors import Shape
 from keras_twins.ops.tensors import Tensor
 from keras_twins.ops.tensors import widened
 
@@ -149,7 +147,7 @@ def _tensorflow_attend(
         parallel_iterations=1,
         fn_output_signature=query_BLC.dtype,
     )
-    return _join_queries(x_PBLC, query_BLC.shape)
+    return _join_queries(x_PBLC)
 
 
 def _torch_attend(
@@ -178,38 +176,44 @@ def _jax_attend(
     """
     import jax
 
-    inputs = query_BLC, key_BMC, value_BMC
-    query_BLC, *others = map(ops.convert_to_tensor, inputs)
-    parts = _count_parts(query_BLC, others[0], num_heads)
+    query_BLC = ops.convert_to_tensor(query_BLC)
+    key_BMC = ops.convert_to_tensor(key_BMC)
+    value_BMC = ops.convert_to_tensor(value_BMC)
+    parts = _count_parts(query_BLC, key_BMC, num_heads)
     if parts == 1:
-        return _jax_attend_at_once(query_BLC, *others, num_heads)
+        return _jax_attend_at_once(query_BLC, key_BMC, value_BMC, num_heads)
 
     @jax.checkpoint
     def attend_part(part_BLC):
-        return _jax_attend_at_once(part_BLC, *others, num_heads)
+        return _jax_attend_at_once(part_BLC, key_BMC, value_BMC, num_heads)
 
     x_PBLC = jax.lax.map(attend_part, _split_queries(query_BLC, parts))
-    return _join_queries(x_PBLC, query_BLC.shape)
+    return _join_queries(x_PBLC)
 
 
 def _count_parts(query_BLC: Tensor, key_BMC: Tensor, num_heads: int) -> int:
-    """Returns the least number of equal parts whose scores are few enough."""
-    batch, length, _ = query_BLC.shape
-    sizes = batch, length, key_BMC.shape[1]
-    if not all(isinstance(size, int) for size in sizes):
+    """Returns the least number of equal parts with few enough scores.
+
+    An image's scores count: windows are many short sequences, whose queries
+    are not worth parting.
+    """
+    length, keys = query_BLC.shape[1], key_BMC.shape[1]
+    if not isinstance(length, int) or not isinstance(keys, int):
         return 1
-    needed = -(-4 * num_heads * math.prod(sizes) // _MAX_SCORES)
+    needed = -(-4 * num_heads * length * keys // _MAX_SCORES)
     return next(n for n in range(max(needed, 1), length + 1) if not length % n)
 
 
 def _split_queries(query_BLC: Tensor, parts: int) -> Tensor:
-    batch, length, channels = query_BLC.shape
-    shape = (batch, parts, length // parts, channels)
+    _, length, channels = query_BLC.shape
+    shape = (-1, parts, length // parts, channels)
     return ops.transpose(ops.reshape(query_BLC, shape), (1, 0, 2, 3))
 
 
-def _join_queries(x_PBLC: Tensor, shape: Shape) -> Tensor:
-    return ops.reshape(ops.transpose(x_PBLC, (1, 0, 2, 3)), shape)
+def _join_queries(x_PBLC: Tensor) -> Tensor:
+    parts, _, length, channels = x_PBLC.shape
+    x_BPLC = ops.transpose(x_PBLC, (1, 0, 2, 3))
+    return ops.reshape(x_BPLC, (-1, parts * length, channels))
 
 
 def _jax_attend_at_once(

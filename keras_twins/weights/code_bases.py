@@ -7,6 +7,7 @@ source. The official names are timm's too, and `keras_twins` reads them.
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from typing import Any
 from typing import Literal
 from typing import NamedTuple
 
@@ -49,15 +50,14 @@ class Row(NamedTuple):
         return whole.T if self.transform is transposed else whole
 
 
-def _rows(
-    *rows: tuple[str, str]
-    | tuple[str, str, Transform]
-    | tuple[str, str, Transform, str],
-) -> tuple[Row, ...]:
-    return tuple(
-        Row(source, tuple(official.split()), *rest)
-        for source, official, *rest in rows
-    )
+def _rows(*rows: tuple[Any, ...]) -> tuple[Row, ...]:
+    return tuple(_row(*row) for row in rows)
+
+
+def _row(
+    source: str, official: str, transform: Transform = same, beside: str = ""
+) -> Row:
+    return Row(source, tuple(official.split()), transform, beside)
 
 
 # fmt: off
