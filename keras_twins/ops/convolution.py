@@ -6,14 +6,13 @@ place of the convolution, and the results become 4 x 4 positions each.
 
 Shape suffixes: B batch, H height, W width, C channels, F filters, h and w
 number of tiles along H and W, T all tiles (B * h * w), S the 36 positions of
-a tile.
+a tile, column by column, K all pairs of a channel and a filter.
 
 Reference:
     - [Fast Algorithms for Convolutional Neural Networks](https://arxiv.org/abs/1509.09308)
 """
 
 import functools
-from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -41,8 +40,8 @@ Whole numbers make for simpler transforms and five times the rounding error.
 def convolve_3x3(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
     """Convolves a map with a 3 x 3 kernel; the size is kept.
 
-    The fast path is for wide maps on CPUs, in float32 and float64; PyTorch's
-    own convolution is fast there.
+    The fast path is for wide maps on CPUs, in float32 and float64, on JAX:
+    the convolutions of TensorFlow and PyTorch are fast there.
 
     Args:
         x_BHWC: Map of shape `(batch, height, width, channels)`.
@@ -64,7 +63,12 @@ def convolve_3x3(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
 def _is_worthwhile(x_BHWC: Tensor, kernel_33CF: Tensor) -> bool:
     dtype = keras.backend.standardize_dtype(x_BHWC.dtype)
     wide = min(kernel_33CF.shape[2:]) >= _MIN_CHANNELS
-    return wide and dtype in ("float32", "float64") and runs_on_cpu(x_BHWC)
+    return (
+        keras.backend.backend() == "jax"
+        and wide
+        and dtype in ("float32", "float64")
+        and runs_on_cpu(x_BHWC)
+    )
 
 
 def _torch_convolve(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
@@ -133,10 +137,7 @@ def _kernel_gradient(x_BHWC: Tensor, dy_BHWF: Tensor) -> Tensor:
     dkernel_SCF = ops.matmul(ops.transpose(x_STC, (0, 2, 1)), dy_STF)
     channels, filters = dkernel_SCF.shape[1:]
     dkernel_66K = ops.reshape(dkernel_SCF, (_IN, _IN, channels * filters))
-    back = ops.convert_to_tensor(_transforms()[1].T, dkernel_66K.dtype)
-    dkernel_36K = ops.tensordot(back, dkernel_66K, axes=[[1], [0]])
-    dkernel_33K = ops.tensordot(back, dkernel_36K, axes=[[1], [1]])
-    dkernel_33K = ops.transpose(dkernel_33K, (1, 0, 2))
+    dkernel_33K = _transform_twice(_transforms()[1].T, dkernel_66K)
     return ops.reshape(dkernel_33K, (3, 3, channels, filters))
 
 
@@ -147,10 +148,7 @@ def _tile_count(size: Size) -> Size:
 def _transform_kernel(kernel_33CF: Tensor) -> Tensor:
     _, _, channels, filters = kernel_33CF.shape
     kernel_33K = ops.reshape(kernel_33CF, (3, 3, channels * filters))
-    forth = ops.convert_to_tensor(_transforms()[1], kernel_33K.dtype)
-    kernel_63K = ops.tensordot(forth, kernel_33K, axes=[[1], [0]])
-    kernel_66K = ops.tensordot(forth, kernel_63K, axes=[[1], [1]])
-    kernel_66K = ops.transpose(kernel_66K, (1, 0, 2))
+    kernel_66K = _transform_twice(_transforms()[1], kernel_33K)
     return ops.reshape(kernel_66K, (_IN * _IN, channels, filters))
 
 
@@ -158,88 +156,68 @@ def _transform_map(x_BHWC: Tensor, tiles: tuple[Size, Size]) -> Tensor:
     """Returns the 36 positions of every tile, `(S, T, C)`."""
     height, width = maps.spatial_size(x_BHWC)
     rows, columns = tiles
-    padded = ops.pad(
-        x_BHWC,
-        [
-            [0, 0],
-            [1, _OUT * rows + 1 - height],
-            [1, _OUT * columns + 1 - width],
-            [0, 0],
-        ],
-    )
-    steps = [_every_fourth(padded, i, rows, 1) for i in range(_IN)]
-    parts = []
-    for band in _combine(_transforms()[0], steps):
-        steps = [_every_fourth(band, j, columns, 2) for j in range(_IN)]
-        parts += _combine(_transforms()[0], steps)
-    return _stack_tiles(parts)
+    padding = [
+        [0, 0],
+        [1, _OUT * rows + 1 - height],
+        [1, _OUT * columns + 1 - width],
+        [0, 0],
+    ]
+    return _cut_tiles(ops.pad(x_BHWC, padding), _transforms()[0], tiles)
 
 
 def _transform_gradient(dy_BHWF: Tensor, tiles: tuple[Size, Size]) -> Tensor:
     """Returns the gradients of the products, `(S, T, F)`."""
     height, width = maps.spatial_size(dy_BHWF)
     rows, columns = tiles
-    padded = ops.pad(
-        dy_BHWF,
-        [
-            [0, 0],
-            [0, _OUT * rows - height],
-            [0, _OUT * columns - width],
-            [0, 0],
-        ],
-    )
-    steps = [_every_fourth(padded, i, rows, 1) for i in range(_OUT)]
-    parts = []
-    for band in _combine(_transforms()[2].T, steps):
-        steps = [_every_fourth(band, j, columns, 2) for j in range(_OUT)]
-        parts += _combine(_transforms()[2].T, steps)
-    return _stack_tiles(parts)
+    padding = [
+        [0, 0],
+        [0, _OUT * rows - height],
+        [0, _OUT * columns - width],
+        [0, 0],
+    ]
+    return _cut_tiles(ops.pad(dy_BHWF, padding), _transforms()[2].T, tiles)
+
+
+def _cut_tiles(
+    x_BHWC: Tensor, matrix: np.ndarray, tiles: tuple[Size, Size]
+) -> Tensor:
+    """Cuts a padded map into tiles and transforms them, `(S, T, C)`."""
+    rows, columns = tiles
+    side = matrix.shape[1]
+    lines = [_every_fourth(x_BHWC, i, rows, 1) for i in range(side)]
+    lines_6BhWC = _transform(matrix, ops.stack(lines))
+    parts = [_every_fourth(lines_6BhWC, j, columns, 3) for j in range(side)]
+    parts_66BhwC = _transform(matrix, ops.stack(parts))
+    return ops.reshape(parts_66BhwC, (_IN * _IN, -1, x_BHWC.shape[-1]))
 
 
 def _transform_products(y_STF: Tensor, tiles: tuple[Size, Size]) -> Tensor:
     """Returns the map `(B, 4 * h, 4 * w, F)` of the products."""
     rows, columns = tiles
     filters = y_STF.shape[-1]
-    y_ST = [
-        ops.reshape(y_STF[i], (-1, rows, 1, columns, 1, filters))
-        for i in range(_IN * _IN)
-    ]
-    # Over the rows of the tiles for each column, then over the columns.
-    bands = [_combine(_transforms()[2], y_ST[j::_IN]) for j in range(_IN)]
-    lines = []
-    for i in range(_OUT):
-        line = _combine(_transforms()[2], [band[i] for band in bands])
-        lines.append(ops.concatenate(line, axis=4))
-    y = ops.concatenate(lines, axis=2)
-    return ops.reshape(y, (-1, _OUT * rows, _OUT * columns, filters))
+    y_66TF = ops.reshape(y_STF, (_IN, _IN, -1, filters))
+    # Rows and columns of a tile have changed places twice: rows come first.
+    y_44TF = _transform_twice(_transforms()[2], y_66TF)
+    y_44BhwF = ops.reshape(y_44TF, (_OUT, _OUT, -1, rows, columns, filters))
+    y_Bh4w4F = ops.transpose(y_44BhwF, (2, 3, 0, 4, 1, 5))
+    return ops.reshape(y_Bh4w4F, (-1, _OUT * rows, _OUT * columns, filters))
 
 
 def _every_fourth(x: Tensor, first: int, count: Size, axis: int) -> Tensor:
-    """Returns `count` rows or columns of a map, in steps of 4."""
+    """Returns `count` rows (axis 1) or columns (axis 3) in steps of 4."""
     last = first + _OUT * (count - 1) + 1
     if axis == 1:
         return x[:, first:last:_OUT]
-    return x[:, :, first:last:_OUT]
+    return x[:, :, :, first:last:_OUT]
 
 
-def _combine(matrix: np.ndarray, parts: Sequence[Tensor]) -> list[Tensor]:
-    """Returns the sums of tensors that the rows of a matrix say."""
-    sums = []
-    for row in matrix:
-        total = None
-        for factor, part in zip(row.tolist(), parts, strict=True):
-            if factor == 0:
-                continue
-            term = part if abs(factor) == 1 else abs(factor) * part
-            if total is None:
-                total = term if factor > 0 else -term
-            else:
-                total = total + term if factor > 0 else total - term
-        sums.append(total)
-    return sums
+def _transform(matrix: np.ndarray, x: Tensor) -> Tensor:
+    """Returns the sums of the parts of `x` that the rows of a matrix say."""
+    return ops.tensordot(ops.convert_to_tensor(matrix, x.dtype), x, 1)
 
 
-def _stack_tiles(parts: Sequence[Tensor]) -> Tensor:
-    channels = parts[0].shape[-1]
-    flat = [ops.reshape(part, (-1, channels)) for part in parts]
-    return ops.stack(flat)
+def _transform_twice(matrix: np.ndarray, x: Tensor) -> Tensor:
+    """Transforms the first two axes, which change places."""
+    x = _transform(matrix, x)
+    matrix_ = ops.convert_to_tensor(matrix, x.dtype)
+    return ops.tensordot(matrix_, x, axes=[[1], [1]])

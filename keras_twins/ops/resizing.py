@@ -112,8 +112,10 @@ def _bin_weights(size: Size, bins: int) -> Any:
 
 
 def _has_size(x_BHWC: Tensor, height: Size, width: Size) -> bool:
-    shape = tuple(x_BHWC.shape[1:3])
-    return None not in shape and shape == (height, width)
+    # Sizes that are known to the graph only are no ints.
+    if not isinstance(height, int) or not isinstance(width, int):
+        return False
+    return tuple(x_BHWC.shape[1:3]) == (height, width)
 
 
 def _torch_interpolate(

@@ -227,7 +227,7 @@ class _MeanLoss(keras.losses.Loss):
     """A loss function that `compile` knows by its name alone."""
 
     def __init__(self, function: Callable[[Any, Any], Any]):
-        super().__init__()
+        super().__init__(name="mean_loss")
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

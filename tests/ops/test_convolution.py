@@ -45,9 +45,7 @@ def test_gradients():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch", reason="has its own fast path"
-)
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="is for JAX alone")
 def test_where_it_is_worth_it(monkeypatch):
     calls = []
     monkeypatch.setattr(

@@ -80,12 +80,14 @@ def test_probabilities_and_normalised_images(cls):
 
 @both
 def test_training_lowers_the_loss(cls):
-    model = build(cls)
+    model = build(cls, dropout_rate=0.0)
     model.compile("adam", loss(), metrics=["accuracy"])
     x, y = pixels(2, 64, 64, 3), labels(2, 64, 64)
+    # One class: the bias of the classifier alone learns it in a few steps.
+    y[y != 255] = 2
     losses = [model.train_on_batch(x, y)[0] for _ in range(6)]
     assert np.isfinite(losses).all()
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {
         "loss",
         "accuracy",

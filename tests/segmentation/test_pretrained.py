@@ -80,7 +80,7 @@ def test_the_names_are_those_of_the_originals():
 
 
 def test_what_no_model_reads_is_left_over_and_named(tmp_path, caplog):
-    model = filled(UPerNet)
+    model = filled(UPerNet, dialect="mmsegmentation")
     state = export_state(model)
     state["backbone.norm.weight"] = np.ones(32, "float32")
     state["backbone.head.bias"] = np.ones(1000, "float32")
