@@ -66,8 +66,9 @@ def build_model(steps: int) -> SemanticFPN:
     model = SemanticFPN(
         backbone, len(SCENE_CLASSES), pyramid_filters=64, filters=48
     )
+    warmup = steps // 10
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps, warmup_target=2e-3, warmup_steps=steps // 10
+        0.0, steps - warmup, warmup_target=2e-3, warmup_steps=warmup
     )
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=0.02, clipnorm=5.0),
@@ -137,7 +138,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         training.semantic_masks,
         batch_size=arguments.batch_size,
         epochs=arguments.epochs,
-        verbose=2,
     )
     seconds = time.perf_counter() - start
     results = model.evaluate(

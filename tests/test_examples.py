@@ -81,6 +81,16 @@ def test_finetune_classifier(tmp_path, precision):
     assert block.dtype_policy.name == precision
 
 
+def test_train_segmentation(tmp_path):
+    results = load("train_segmentation").main(
+        ["--scenes", "4", "--epochs", "1", "--batch-size", "2"]
+        + ["--pictures", "1", "--out", str(tmp_path)]
+    )
+    assert 0 <= results["mean_iou"] <= 1
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["scene0_found.png", "scene0_true.png"]
+
+
 def test_finetune_classifier_freezes_the_body():
     example = load("finetune_classifier")
     options = example.parse(

@@ -1,6 +1,7 @@
 """The commands of `python -m weights_port`."""
 
 import argparse
+import itertools
 import json
 import pathlib
 import sys
@@ -17,6 +18,8 @@ from weights_port.parity import MANIFESTS
 from weights_port.parity import measure_parity
 from weights_port.parity import merge_rows
 from weights_port.parity import read_rows
+from weights_port.parity_segmentation import measure_segmentation
+from weights_port.parity_table import SOURCES
 from weights_port.parity_table import format_table
 from weights_port.readme import models_table
 from weights_port.readme import write_section
@@ -89,8 +92,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _parity(arguments: argparse.Namespace) -> int:
-    rows = measure_parity(
-        arguments.golden, arguments.sources, arguments.variants
+    golden, variants = arguments.golden, arguments.variants
+    whole = [name for name in arguments.sources if name in MANIFESTS]
+    dense = [name for name in arguments.sources if name not in MANIFESTS]
+    rows = itertools.chain(
+        measure_parity(golden, whole, variants),
+        measure_segmentation(golden, dense, variants),
     )
     count = merge_rows(arguments.out, rows)
     print(f"{arguments.out}: {count} rows")
@@ -185,7 +192,7 @@ def _add_parity(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("--golden", type=pathlib.Path, default=golden)
     sub.add_argument("--out", type=pathlib.Path, default=rows)
     sub.add_argument(
-        "--sources", nargs="+", choices=MANIFESTS, default=list(MANIFESTS)
+        "--sources", nargs="+", choices=SOURCES, default=list(SOURCES)
     )
     sub.add_argument(
         "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS)

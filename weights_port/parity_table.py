@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from keras_twins import VARIANTS
 from weights_port.parity import MANIFESTS
 from weights_port.parity import ParityRow
+from weights_port.parity_segmentation import SEGMENTATION_SOURCES
+
+SOURCES = (*MANIFESTS, *SEGMENTATION_SOURCES)
+"""Everything that is compared with, in the order of the table."""
 
 _BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
@@ -40,7 +44,7 @@ def format_table(rows: Iterable[ParityRow]) -> str:
     lines = [_line("variant", "source", "sizes", *map(_BACKENDS.get, backends))]
     lines.append(_line("---", "---", "--:", *("--:" for _ in backends)))
     for variant in VARIANTS:
-        for source in MANIFESTS:
+        for source in SOURCES:
             cells = [_cell(worst, (variant, source, name)) for name in backends]
             if any(cells):
                 count = len(sizes[variant, source])

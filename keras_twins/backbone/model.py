@@ -16,6 +16,8 @@ from keras_twins.backbone.graph import build_graph
 from keras_twins.config import TwinsConfig
 from keras_twins.config import variant_config
 from keras_twins.layers.composite import serialize_dtype
+from keras_twins.layers.freezing import frozen_layers
+from keras_twins.layers.freezing import restore_trainable
 from keras_twins.ops import Tensor
 from keras_twins.weights import load_pretrained
 
@@ -226,6 +228,7 @@ class TwinsBackbone(keras.Model):
             "dtype": serialize_dtype(self),
             "name": self.name,
             "trainable": self.trainable,
+            "frozen_layers": frozen_layers(self),
         }
 
     @classmethod
@@ -234,8 +237,9 @@ class TwinsBackbone(keras.Model):
     ) -> "TwinsBackbone":
         config = dict(config)
         trainable = config.pop("trainable", True)
+        frozen = config.pop("frozen_layers", None)
         config["image_shape"] = tuple(config["image_shape"])
         config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         backbone = cls(**config)
-        backbone.trainable = trainable
+        restore_trainable(backbone, trainable, frozen)
         return backbone

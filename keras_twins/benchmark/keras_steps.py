@@ -5,6 +5,7 @@ batch: `Model.predict_function` and `Model.train_function`. The batch lies on
 the device already, and nothing is copied back.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -74,7 +75,7 @@ def keras_program(
     return Program(
         prepare=prepare,
         wait=device.wait,
-        parameters=model.count_params(),
+        parameters=sum(math.prod(v.shape) for v in model.trainable_variables),
         device=device.name,
         memory=device.memory,
     )

@@ -13,8 +13,11 @@ from keras_twins.benchmark.plan import Case
 from keras_twins.benchmark.speed import run_speed
 from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
+from keras_twins.benchmark.speed_table import format_failures
 from keras_twins.benchmark.speed_table import markdown_table
 from keras_twins.benchmark.system import System
+from keras_twins.benchmark.systems import find_label
+from keras_twins.benchmark.systems import select_systems
 
 SEGMENTATION_HEADS: Mapping[str, str] = {
     "semantic_fpn": "Semantic FPN",
@@ -38,42 +41,76 @@ class SegmentationReport:
     heads: Mapping[str, SpeedReport]
 
     def table(self) -> str:
-        """Returns a table for each head in Markdown."""
-        parts = []
-        for head, report in self.heads.items():
-            variants = dict.fromkeys(row.variant for row in report.rows)
-            for variant in variants:
-                title = f"**{SEGMENTATION_HEADS[head]} on {variant}**"
-                parts.append(f"{title}\n\n{_table(report, variant)}")
+        """Returns a table for each head in Markdown, and what is missing."""
+        parts: list[str] = []
+        notes: dict[str, None] = {}
         facts: dict[str, str] = {}
-        for report in self.heads.values():
+        for head, report in self.heads.items():
+            parts += _tables(head, report)
+            notes |= dict.fromkeys(report.notes)
             facts |= {**report.machine, **report.versions}
-        return "\n\n".join([*parts, _LEGEND, join_facts(facts)])
+        if any(report.rows for report in self.heads.values()):
+            parts.append(_LEGEND)
+        return "\n\n".join([*parts, *notes, join_facts(facts)])
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as a dictionary that JSON can hold."""
         return {head: x.to_dict() for head, x in self.heads.items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "SegmentationReport":
+        """Returns the report that `to_dict` was called on.
+
+        Args:
+            content: What it returned, also by way of JSON. What stands
+                beside the heads is not read.
+
+        Returns:
+            A `SegmentationReport`.
+        """
+        return cls(
+            {
+                head: SpeedReport.from_dict(content[head])
+                for head in SEGMENTATION_HEADS
+                if head in content
+            }
+        )
 
 
 _LEGEND = (
     "Images of 512 x 512 pixels, 150 classes, float32: a forward pass of one "
     "image, a training step of two (AdamW, clipped by global norm; UPerNet "
     "with its auxiliary head), as medians in seconds; in brackets, how many "
-    "times as fast as the same head in plain PyTorch on timm's backbone. "
-    "Memory: peak of the process in training, in MB."
+    "times as fast as the same head in plain PyTorch on timm's backbone, "
+    "which runs eagerly, without `torch.compile`. Gradient checkpointing is "
+    "of the blocks of the backbone, not of the heads. Memory: peak of the "
+    "process in training, in MB; on accelerators, peak of the device."
 )
 
 
-def segmentation_systems(head: str) -> tuple[System, ...]:
+def segmentation_systems(
+    head: str, names: Sequence[str] | None = None
+) -> tuple[System, ...]:
     """Returns what is measured of a head.
 
     Args:
         head: A key of `SEGMENTATION_HEADS`.
+        names: Names of systems, or of groups; by default all systems.
 
     Returns:
         Keras on each backend, with and without gradient checkpointing, and
-        the peer.
+        the peer, eager and compiled; of these what is asked for, and always
+        the eager peer.
+
+    Raises:
+        ValueError: If a name is unknown.
     """
+    table = _all_systems(head)
+    chosen = select_systems(names, table)
+    return tuple(x for x in table if x.reference or x in chosen)
+
+
+def _all_systems(head: str) -> tuple[System, ...]:
     options = {"head": head}
     ours = [_keras(backend, options) for backend in _TITLES]
     peer = System(
@@ -87,20 +124,29 @@ def segmentation_systems(head: str) -> tuple[System, ...]:
         dtypes=("float32",),
         reference=True,
     )
+    compiled = dataclasses.replace(
+        peer,
+        name="pytorch-compile",
+        label=f"{peer.label}, torch.compile",
+        options={**options, "compiled": True},
+        reference=False,
+    )
     onednn = dataclasses.replace(
         ours[0],
         name="tensorflow-onednn",
+        label=f"{ours[0].label}, TF_ENABLE_ONEDNN_OPTS=1",
         environment={**ours[0].environment, "TF_ENABLE_ONEDNN_OPTS": "1"},
     )
     again = [
         dataclasses.replace(
             system,
             name=f"{system.name}-checkpointing",
+            label=f"{system.label}, gradient checkpointing",
             options={**options, "gradient_checkpointing": True},
         )
         for system in ours
     ]
-    return (peer, ours[0], onednn, *ours[1:], *again)
+    return (peer, compiled, ours[0], onednn, *ours[1:], *again)
 
 
 def _keras(backend: str, options: Mapping[str, Any]) -> System:
@@ -133,7 +179,7 @@ def run_segmentation(
         heads: Keys of `SEGMENTATION_HEADS`.
         variants: Keys of `keras_twins.VARIANTS`.
         rounds: How often each system is measured.
-        systems: Names of systems; by default all. The peer is always one.
+        systems: As `segmentation_systems` takes names.
         burst: Seconds that one measurement takes, at least one step.
         preload: Modules that the worker of the peer imports first.
         at_once: Most processes that live at once; see `run_speed`.
@@ -143,7 +189,7 @@ def run_segmentation(
         A `SegmentationReport`.
 
     Raises:
-        ValueError: If a head is unknown.
+        ValueError: If a head or a system is unknown.
     """
     unknown = set(heads) - set(SEGMENTATION_HEADS)
     if unknown:
@@ -153,13 +199,8 @@ def run_segmentation(
         )
     reports = {}
     for head in heads:
-        chosen = [
-            system
-            for system in segmentation_systems(head)
-            if systems is None or system.reference or system.name in systems
-        ]
         reports[head] = run_speed(
-            chosen,
+            segmentation_systems(head, systems),
             variants,
             _CASES,
             rounds,
@@ -171,24 +212,28 @@ def run_segmentation(
     return SegmentationReport(reports)
 
 
-def _table(report: SpeedReport, variant: str) -> str:
+def _tables(head: str, report: SpeedReport) -> Iterator[str]:
+    """Yields a table for each variant, then what could not be measured."""
+    title, systems = SEGMENTATION_HEADS[head], _all_systems(head)
     header = ["system", "forward", "training step", "memory"]
-    return markdown_table([header, *_lines(report, variant)], 3)
+    for variant in dict.fromkeys(row.variant for row in report.rows):
+        rows = [row for row in report.rows if row.variant == variant]
+        lines = [header, *_lines(report, rows, systems)]
+        yield f"**{title} on {variant}**\n\n{markdown_table(lines, 3)}"
+    if report.failures:
+        yield format_failures(report, f"{title}, not measured", systems)
 
 
-def _lines(report: SpeedReport, variant: str) -> Iterator[list[str]]:
-    rows = [row for row in report.rows if row.variant == variant]
+def _lines(
+    report: SpeedReport, rows: Sequence[Row], systems: Sequence[System]
+) -> Iterator[list[str]]:
     for system in dict.fromkeys(row.system for row in rows):
         mine = [row for row in rows if row.system == system]
         training = [row for row in mine if row.case.training]
         forward = [row for row in mine if not row.case.training]
         peak = f"{training[0].peak / 1e6:.0f}" if training else ""
-        yield [
-            system,
-            _cell(report, forward),
-            _cell(report, training),
-            peak,
-        ]
+        cells = [_cell(report, forward), _cell(report, training), peak]
+        yield [find_label(system, systems), *cells]
 
 
 def _cell(report: SpeedReport, rows: Sequence[Row]) -> str:

@@ -56,12 +56,13 @@ def build_keras(
     )
 
 
-def build_torch(task: Task, head: str) -> Program:
+def build_torch(task: Task, head: str, compiled: bool = False) -> Program:
     """Builds the peer: timm's backbone with a head in plain PyTorch.
 
     Args:
         task: What it is to compute.
         head: `"semantic_fpn"` or `"upernet"`.
+        compiled: Whether it goes through `torch.compile`.
 
     Returns:
         A `Program`.
@@ -81,6 +82,7 @@ def build_torch(task: Task, head: str) -> Program:
     return torch_program(
         task,
         build_module(task, head),
+        compiled=compiled,
         labels=functools.partial(_labels, task),
         loss=loss,
     )

@@ -25,7 +25,7 @@ class Row:
         peaks: Largest memory in each round, in bytes.
         base: Memory of the worker before the model was built, in bytes.
         warmup: Seconds that building and the first step took.
-        parameters: Number of parameters; 0 where it is unknown.
+        parameters: Number of the trainable values; 0 where it is unknown.
         device: Where it ran.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from keras_twins.benchmark.machine import join_facts
 from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
+from keras_twins.benchmark.system import System
 from keras_twins.benchmark.systems import SYSTEMS
 from keras_twins.benchmark.systems import find_label
 from keras_twins.benchmark.targets import judge
@@ -35,7 +36,7 @@ def format_speed(report: SpeedReport) -> str:
     parts = [part for part in parts if part]
     if report.rows:
         parts.append(_LEGEND)
-    parts += [_targets(report), _failures(report), *report.notes]
+    parts += [_targets(report), format_failures(report), *report.notes]
     parts.append(join_facts({**report.machine, **report.versions}))
     return "\n\n".join(part for part in parts if part)
 
@@ -114,15 +115,29 @@ def _targets(report: SpeedReport) -> str:
     return markdown_table(lines, 3) if len(lines) > 1 else ""
 
 
-def _failures(report: SpeedReport) -> str:
+def format_failures(
+    report: SpeedReport,
+    title: str = "Not measured",
+    table: Sequence[System] = SYSTEMS,
+) -> str:
+    """Returns what could not be measured, and why.
+
+    Args:
+        report: What was measured.
+        title: What stands above it.
+        table: The systems that there are.
+
+    Returns:
+        Markdown: a list; empty if everything was measured.
+    """
     if not report.failures:
         return ""
     found: dict[tuple[str, str], list[str]] = {}
     for failure in report.failures:
-        key = (find_label(failure.system), failure.reason)
+        key = (find_label(failure.system, table), failure.reason)
         found.setdefault(key, []).append(failure.what)
     lines = [
         f"- {label}: {reason} ({'; '.join(dict.fromkeys(what))})"
         for (label, reason), what in found.items()
     ]
-    return "\n".join(["Not measured:", "", *lines])
+    return "\n".join([f"{title}:", "", *lines])

@@ -189,11 +189,14 @@ SYSTEMS: Sequence[System] = (
 """Every system, in the order of the tables."""
 
 
-def select_systems(names: Sequence[str] | None = None) -> tuple[System, ...]:
+def select_systems(
+    names: Sequence[str] | None = None, table: Sequence[System] = SYSTEMS
+) -> tuple[System, ...]:
     """Returns systems by name.
 
     Args:
         names: Names, or names of groups; by default all systems.
+        table: The systems that there are.
 
     Returns:
         The systems, in the order of the table.
@@ -201,10 +204,10 @@ def select_systems(names: Sequence[str] | None = None) -> tuple[System, ...]:
     Raises:
         ValueError: If a name is unknown.
     """
-    known = [system.name for system in SYSTEMS]
-    groups = {system.group for system in SYSTEMS}
+    known = [system.name for system in table]
+    groups = {system.group for system in table}
     if names is None:
-        return tuple(SYSTEMS)
+        return tuple(table)
     unknown = set(names) - set(known) - groups
     if unknown or not names:
         raise ValueError(
@@ -213,21 +216,22 @@ def select_systems(names: Sequence[str] | None = None) -> tuple[System, ...]:
         )
     return tuple(
         system
-        for system in SYSTEMS
+        for system in table
         if system.name in names or system.group in names
     )
 
 
-def find_label(name: str) -> str:
+def find_label(name: str, table: Sequence[System] = SYSTEMS) -> str:
     """Returns what a system is, in words.
 
     Args:
         name: Name of a system.
+        table: The systems that there are.
 
     Returns:
         Its label; the name itself if there is no such system here.
     """
-    return next((s.label for s in SYSTEMS if s.name == name), name)
+    return next((s.label for s in table if s.name == name), name)
 
 
 def find_group(name: str) -> str:

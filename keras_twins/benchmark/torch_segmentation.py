@@ -1,7 +1,8 @@
 """Models of segmentation in plain PyTorch, on timm's backbone: the peer.
 
-The heads are those of mmsegmentation, as `torch.nn` modules; what is left out
-are the norms between the stages of Twins-SVT, which timm does not have.
+The heads are those of mmsegmentation, as `torch.nn` modules. Its Twins-SVT has
+norms between the stages; timm does not, nor do the models of this package that
+are measured beside it.
 """
 
 import importlib

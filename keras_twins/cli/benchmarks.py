@@ -1,9 +1,11 @@
 """The command that measures: its arguments, its parts, its files."""
 
 import argparse
+import functools
 import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from keras_twins.cli.arguments import positive
@@ -86,6 +88,7 @@ def bench(arguments: argparse.Namespace) -> int:
             f"Parts of `bench` are {list(_PARTS)}. Received: "
             f"{' '.join(arguments.parts)}"
         )
+    _check_systems(chosen, arguments.systems)
     markdown = ""
     for name in chosen:
         part = _PARTS[name](arguments)
@@ -93,6 +96,26 @@ def bench(arguments: argparse.Namespace) -> int:
         markdown = write_results(arguments.out, {name: part})
     print(f"\n{markdown}\n\nEvery round stands in {arguments.out}.")
     return 0
+
+
+def _check_systems(parts: Sequence[str], names: Sequence[str] | None) -> None:
+    """Refuses a name at once, not when its part has its turn."""
+    from keras_twins.benchmark.segmentation import SEGMENTATION_HEADS
+    from keras_twins.benchmark.segmentation import segmentation_systems
+    from keras_twins.benchmark.systems import select_systems
+
+    head = next(iter(SEGMENTATION_HEADS))
+    selections = {
+        "speed": select_systems,
+        "scale": select_systems,
+        "segmentation": functools.partial(segmentation_systems, head),
+    }
+    for part in parts:
+        if part in selections:
+            try:
+                selections[part](names)
+            except ValueError as error:
+                raise ValueError(f"`bench {part}`: {error}") from error
 
 
 def _speed(arguments: argparse.Namespace) -> Any:

@@ -2,26 +2,24 @@
 
 import argparse
 import contextlib
-import dataclasses
-import importlib
 import json
 import pathlib
 import sys
-from typing import TYPE_CHECKING
-from typing import Any
 
 from keras_twins.cli.arguments import positive
 from keras_twins.cli.arguments import variant_or_file
+from keras_twins.cli.segmentation_checks import check_model_options
+from keras_twins.cli.segmentation_checks import check_target
+from keras_twins.cli.segmentation_checks import share
+from keras_twins.cli.segmentation_inputs import HEADS
+from keras_twins.cli.segmentation_inputs import class_count
+from keras_twins.cli.segmentation_inputs import class_names_and_colors
+from keras_twins.cli.segmentation_inputs import data_set
+from keras_twins.cli.segmentation_inputs import examples
+from keras_twins.cli.segmentation_inputs import inference_settings
+from keras_twins.cli.segmentation_inputs import segmentation_model
 from keras_twins.segmentation.passes import MULTI_SCALES
-from keras_twins.segmentation.passes import InferenceSettings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import keras
-    import numpy as np
-
-_HEADS = ("semantic_fpn", "upernet")
 _SHOWN = 5
 
 
@@ -40,7 +38,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="the picture (default overlay.png)",
     )
     sub.add_argument(
-        "--alpha", type=float, default=0.5, help="share of the colours"
+        "--alpha", type=share, default=0.5, help="share of the colours"
     )
     _add_model(sub)
     _add_inference(sub)
@@ -72,16 +70,16 @@ def _add_model(sub: argparse.ArgumentParser) -> None:
         "--model",
         type=variant_or_file,
         default="svt_small",
-        help="such as svt_base, or a .keras file",
+        help="such as svt_base, or a .keras file, which has its own head, "
+        "weights and classes",
     )
-    sub.add_argument("--head", choices=_HEADS, default="upernet")
+    sub.add_argument("--head", choices=HEADS, help="default upernet")
     sub.add_argument(
         "--weights",
-        default="ade20k",
-        help="ade20k (downloaded once), or the path of a weights file",
+        help="ade20k (default; downloaded once), or the path of a weights file",
     )
     sub.add_argument(
-        "--classes", type=positive, default=150, help="of the weights file"
+        "--classes", type=positive, help="of the weights file (default 150)"
     )
 
 
@@ -112,8 +110,8 @@ def segment(arguments: argparse.Namespace) -> int:
     """Draws what each pixel of an image belongs to.
 
     Args:
-        arguments: `image`, `out`, `alpha`, and those of the model and of
-            inference.
+        arguments: `image`, `out`, `alpha`, those of the model and of
+            inference, and `fail`, which ends the process after wrong usage.
 
     Returns:
         Exit code.
@@ -121,18 +119,28 @@ def segment(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from keras_twins.preprocessing import read_image
+    from keras_twins.segmentation.figures import picture_format
     from keras_twins.segmentation.inference import segment_images
     from keras_twins.segmentation.pictures import write_overlay
 
+    check_model_options(arguments)
+    check_target(arguments, arguments.out, [arguments.image])
+    picture_format(arguments.out)
+    settings = inference_settings(arguments)
     image = read_image(arguments.image)
     with contextlib.redirect_stdout(sys.stderr):
-        model = _model(arguments)
-        settings = _settings(arguments, model)
+        model = segmentation_model(arguments)
+        names, palette = class_names_and_colors(class_count(model))
         (result,) = segment_images(model, [image], settings)
-    names, palette = _classes(_class_count(model))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     write_overlay(
-        arguments.out, image, result.labels, names, palette, arguments.alpha
+        arguments.out,
+        image,
+        result.labels,
+        names,
+        palette,
+        arguments.alpha,
+        ignore_class=None,
     )
     counts = np.bincount(result.labels.ravel(), minlength=len(names))
     for label in np.argsort(-counts, kind="stable")[:_SHOWN]:
@@ -146,8 +154,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Prints mean IoU, mean accuracy and pixel accuracy.
 
     Args:
-        arguments: `data`, `split`, `keep_zero_label`, `json`, and those of
-            the model and of inference.
+        arguments: `data`, `split`, `keep_zero_label`, `json`, those of the
+            model and of inference, and `fail`, which ends the process after
+            wrong usage.
 
     Returns:
         Exit code.
@@ -155,83 +164,25 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from keras_twins.segmentation.evaluation import evaluate_segmentation
     from keras_twins.weights.files import replace_file
 
-    with contextlib.redirect_stdout(sys.stderr):
-        model = _model(arguments)
-        count = _class_count(model)
-        scores = evaluate_segmentation(
-            model,
-            _examples(arguments, count),
-            count,
-            _settings(arguments, model),
-            say=print,
-        )
-    names, _ = _classes(count)
-    results = {**scores.to_dict(), "class_names": list(names)}
+    check_model_options(arguments)
     if arguments.json is not None:
-        with replace_file(arguments.json) as temporary:
-            temporary.write_text(json.dumps(results, indent=1) + "\n")
+        check_target(arguments, arguments.json)
+    settings = inference_settings(arguments)
+    with contextlib.redirect_stdout(sys.stderr):
+        # For its checks: only the model tells how many classes there are.
+        data_set(arguments)
+        model = segmentation_model(arguments)
+        count = class_count(model)
+        pairs = examples(data_set(arguments, count))
+        scores = evaluate_segmentation(model, pairs, count, settings, say=print)
     print(f"images          {scores.images}")
     print(f"mean IoU        {scores.mean_iou:.2%}")
     print(f"mean accuracy   {scores.mean_accuracy:.2%}")
     print(f"pixel accuracy  {scores.pixel_accuracy:.2%}")
+    if arguments.json is not None:
+        names, _ = class_names_and_colors(count)
+        results = {**scores.to_dict(), "class_names": list(names)}
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(arguments.json) as temporary:
+            temporary.write_text(json.dumps(results, indent=1) + "\n")
     return 0
-
-
-def _model(arguments: argparse.Namespace) -> "keras.Model":
-    import keras
-
-    from keras_twins.segmentation import SemanticFPN
-    from keras_twins.segmentation import UPerNet
-
-    if isinstance(arguments.model, pathlib.Path):
-        return keras.saving.load_model(arguments.model, compile=False)
-    cls = {"semantic_fpn": SemanticFPN, "upernet": UPerNet}[arguments.head]
-    return cls.from_twins(arguments.model, arguments.weights, arguments.classes)
-
-
-def _class_count(model: "keras.Model") -> int:
-    return int(model.output_shape[-1])
-
-
-def _settings(arguments: argparse.Namespace, model: Any) -> InferenceSettings:
-    settings = InferenceSettings(
-        mode=arguments.mode,
-        resize=tuple(arguments.resize),
-        size=arguments.window,
-        stride=arguments.stride,
-        from_logits=getattr(model, "classifier_activation", None) is None,
-    )
-    if not arguments.multi_scale:
-        return settings
-    return dataclasses.replace(settings, scales=MULTI_SCALES, flip=True)
-
-
-def _classes(count: int) -> "tuple[tuple[str, ...], np.ndarray]":
-    """Returns names and colours: ADE20K's, or numbers for another count."""
-    import numpy as np
-
-    from keras_twins import ade20k
-
-    if count == ade20k.NUM_CLASSES:
-        return ade20k.class_names(), ade20k.palette()
-    colors = np.random.default_rng(0).integers(40, 256, (count, 3))
-    return tuple(f"class {i}" for i in range(count)), colors.astype("uint8")
-
-
-def _examples(
-    arguments: argparse.Namespace, count: int
-) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
-    from keras_twins.data import load_ade20k
-
-    data = load_ade20k(
-        arguments.data,
-        arguments.split,
-        num_classes=count,
-        reduce_zero_label=not arguments.keep_zero_label,
-    )
-    errors = importlib.import_module("tensorflow").errors
-    try:
-        for example in data.as_numpy_iterator():
-            yield example["image"], example["mask"]
-    except errors.InvalidArgumentError as error:
-        raise ValueError(error.message) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from keras_twins.data.annotations import LabelRule
 from keras_twins.data.annotations import read_pair
 from keras_twins.data.digits import require
+from keras_twins.data.tensorflow_data import checked_shard
 from keras_twins.data.tensorflow_data import map_in_order
 from keras_twins.data.tensorflow_data import require_tensorflow
 from keras_twins.ops import Tensor
@@ -28,6 +29,7 @@ def load_ade20k(
     reduce_zero_label: bool = True,
     shuffle_seed: int | None = None,
     shard: tuple[int, int] = (1, 0),
+    start: int = 0,
 ) -> "tf.data.Dataset":
     """Reads a segmentation data set in the layout of ADE20K.
 
@@ -53,6 +55,9 @@ def load_ade20k(
         shard: `(number, index)`: of `number` shards, read the one at `index`,
             every `number`-th pair. Each process of a distributed training
             takes its own.
+        start: Number of the first example, of those of the shard, for a
+            training that is resumed; those before are not read. It needs a
+            `shuffle_seed`.
 
     Returns:
         A `tf.data.Dataset` of `{"image": (height, width, 3), "mask": (height,
@@ -69,6 +74,11 @@ def load_ade20k(
     """
     require_tensorflow()
     require("PIL", "Pillow")
+    if start < 0 or (start and shuffle_seed is None):
+        raise ValueError(
+            "`start` must not be negative, and other than 0 it needs a "
+            f"`shuffle_seed`. Received: {start=}, {shuffle_seed=}"
+        )
     rule = LabelRule(num_classes, reduce_zero_label)
     pairs = _shard(_pairs(pathlib.Path(folder), split), shard)
     import tensorflow as tf
@@ -84,7 +94,7 @@ def load_ade20k(
             "mask": tf.ensure_shape(mask, (None, None)),
         }
 
-    return map_in_order(_in_order(pairs, shuffle_seed), load)
+    return map_in_order(_in_order(pairs, shuffle_seed, start), load)
 
 
 def _pairs(folder: pathlib.Path, split: str) -> list[tuple[str, str]]:
@@ -134,12 +144,7 @@ def _files(
 def _shard(
     pairs: list[tuple[str, str]], shard: tuple[int, int]
 ) -> list[tuple[str, str]]:
-    number, index = shard
-    if not 0 <= index < number:
-        raise ValueError(
-            "`shard` must be `(number, index)` with 0 <= index < number. "
-            f"Received: shard={shard}"
-        )
+    number, index = checked_shard(shard)
     chosen = pairs[index::number]
     if not chosen:
         raise ValueError(
@@ -150,7 +155,7 @@ def _shard(
 
 
 def _in_order(
-    pairs: list[tuple[str, str]], shuffle_seed: int | None
+    pairs: list[tuple[str, str]], shuffle_seed: int | None, start: int
 ) -> "tf.data.Dataset":
     """Returns the pairs once, or without end in ever new orders."""
     import tensorflow as tf
@@ -166,4 +171,5 @@ def _in_order(
         return tf.data.Dataset.from_tensor_slices(tf.gather(table, order))
 
     # Unlike `shuffle`, this does not depend on TensorFlow's global seed.
-    return tf.data.Dataset.counter().flat_map(one_pass)
+    passes, rest = divmod(start, len(pairs))
+    return tf.data.Dataset.counter(passes).flat_map(one_pass).skip(rest)

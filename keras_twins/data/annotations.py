@@ -91,9 +91,10 @@ def read_pair(
     picture = _open(mask_path)
     if picture.mode not in _INDEX_MODES:
         raise ValueError(
-            "An annotation must have one index per pixel (Pillow's modes "
-            f"{' and '.join(_INDEX_MODES)}); colours are to be turned into "
-            f"indices first. Received: mode {picture.mode} in {mask_path}"
+            "An annotation must have one index of 8 bits per pixel "
+            f"(Pillow's modes {' and '.join(_INDEX_MODES)}); colours are to be "
+            "turned into indices, and other depths to be saved with 8 bits. "
+            f"Received: mode {picture.mode} in {mask_path}"
         )
     values = np.asarray(picture)
     if values.shape != image.shape[:2]:

@@ -5,12 +5,41 @@ and OpenCV's range of the hue, 0 to 179. Images are `(height, width, 3)`,
 `float32` with whole values in `[0, 255]`.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 from keras_twins.data.segmentation_augmentation import SegmentationAugmentation
 from keras_twins.ops import Tensor
 
 _HUES = 180
+
+
+@dataclasses.dataclass(frozen=True)
+class Distortion:
+    """What happens to one picture: scalars of TensorFlow.
+
+    Args:
+        brightens: Whether the brightness changes.
+        shift: What is added to the pixels, of 255.
+        contrasts: Whether the contrast changes.
+        contrast: Factor of the pixels.
+        contrast_first: Whether the contrast changes before saturation and
+            hue, not after them.
+        saturates: Whether the saturation changes.
+        saturation: Factor of the saturation.
+        colours: Whether the hue changes.
+        turn: What is added to the hue, of 180.
+    """
+
+    brightens: Tensor
+    shift: Tensor
+    contrasts: Tensor
+    contrast: Tensor
+    contrast_first: Tensor
+    saturates: Tensor
+    saturation: Tensor
+    colours: Tensor
+    turn: Tensor
 
 
 def distort(
@@ -30,30 +59,76 @@ def distort(
     Returns:
         The image, with whole values in `[0, 255]`.
     """
+    return apply_distortion(image, draw_distortion(seed, augmentation))
+
+
+def draw_distortion(
+    seed: Tensor, augmentation: SegmentationAugmentation
+) -> Distortion:
+    """Draws what happens to a picture.
+
+    Args:
+        seed: Two numbers; the result follows from them alone.
+        augmentation: Sizes and rates.
+
+    Returns:
+        What was drawn, whether it is wanted or not.
+    """
     import tensorflow as tf
 
     rules = augmentation
     seeds = tf.unstack(tf.random.split(seed, 9))
-    chances = [tf.random.stateless_uniform([], one) for one in seeds[:4]]
-    bright, contrasting, saturated, coloured = (
-        chance < rules.distortion_rate for chance in chances
+    chances = [tf.random.stateless_uniform([], one) for one in seeds[:5]]
+    brightens, contrasts, saturates, colours = (
+        chance < rules.distortion_rate for chance in chances[:4]
     )
-    early = tf.random.stateless_uniform([], seeds[4]) < 0.5
-    shift = _between(-rules.brightness_delta, rules.brightness_delta, seeds[5])
-    contrast = _between(*rules.contrast_range, seeds[6])
-    saturation = _between(*rules.saturation_range, seeds[7])
-    # The upper end is not drawn, as in the recipe.
-    turn = tf.floor(_between(-rules.hue_delta, rules.hue_delta, seeds[8]))
+    reach = rules.hue_delta
+    return Distortion(
+        brightens=brightens,
+        shift=_between(
+            -rules.brightness_delta, rules.brightness_delta, seeds[5]
+        ),
+        contrasts=contrasts,
+        contrast=_between(*rules.contrast_range, seeds[6]),
+        contrast_first=chances[4] < 0.5,
+        saturates=saturates,
+        saturation=_between(*rules.saturation_range, seeds[7]),
+        colours=colours,
+        # The upper end is not drawn, as in the recipe.
+        turn=tf.floor(_between(-reach, reach, seeds[8])),
+    )
+
+
+def apply_distortion(image: Tensor, distortion: Distortion) -> Tensor:
+    """Changes a picture as was drawn.
+
+    Args:
+        image: Image with whole values in `[0, 255]`.
+        distortion: What happens.
+
+    Returns:
+        The image, with whole values in `[0, 255]`.
+    """
+    import tensorflow as tf
+
+    drawn = distortion
 
     def change_contrast(image: Tensor) -> Tensor:
-        return scale_and_shift(image, contrast, 0.0)
+        return scale_and_shift(image, drawn.contrast, 0.0)
 
+    late = tf.logical_not(drawn.contrast_first)
     for wanted, change in (
-        (bright, lambda image: scale_and_shift(image, 1.0, shift)),
-        (contrasting & early, change_contrast),
-        (saturated, lambda image: change_saturation(image, saturation)),
-        (coloured, lambda image: change_hue(image, turn)),
-        (contrasting & tf.logical_not(early), change_contrast),
+        (
+            drawn.brightens,
+            lambda image: scale_and_shift(image, 1.0, drawn.shift),
+        ),
+        (drawn.contrasts & drawn.contrast_first, change_contrast),
+        (
+            drawn.saturates,
+            lambda image: change_saturation(image, drawn.saturation),
+        ),
+        (drawn.colours, lambda image: change_hue(image, drawn.turn)),
+        (drawn.contrasts & late, change_contrast),
     ):
         image = _if(wanted, change, image)
     return image

@@ -1,6 +1,8 @@
 """What the augmentation for segmentation does, in numbers."""
 
 import dataclasses
+import numbers
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,9 @@ class SegmentationAugmentation:
 
     def __post_init__(self) -> None:
         for name in ("scale", "crop_size"):
-            self._require(name, min(getattr(self, name)) >= 1, "positive")
+            self._require(
+                name, _is_size(getattr(self, name)), "two positive integers"
+            )
         for name in ("flip_rate", "distortion_rate", "cat_max_ratio"):
             share = 0 <= getattr(self, name) <= 1
             self._require(name, share, "from 0 to 1")
@@ -62,3 +66,13 @@ class SegmentationAugmentation:
                 f"`{name}` must be {what}. Received: "
                 f"{name}={getattr(self, name)}"
             )
+
+
+def _is_size(sides: Any) -> bool:
+    return (
+        isinstance(sides, tuple | list)
+        and len(sides) == 2
+        and all(
+            isinstance(side, numbers.Integral) and side >= 1 for side in sides
+        )
+    )

@@ -8,6 +8,8 @@ keeps TensorFlow from reserving its memory.
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_twins.data.annotations import IGNORED_LABEL
+from keras_twins.data.annotations import LabelRule
 from keras_twins.data.paired_augmentation import Pair
 from keras_twins.data.paired_augmentation import pad_pair
 from keras_twins.data.paired_augmentation import random_crop
@@ -17,6 +19,7 @@ from keras_twins.data.paired_augmentation import rescaled_size
 from keras_twins.data.paired_augmentation import resize_image
 from keras_twins.data.photometric import distort
 from keras_twins.data.segmentation_augmentation import SegmentationAugmentation
+from keras_twins.data.tensorflow_data import checked_shard
 from keras_twins.data.tensorflow_data import map_in_order
 from keras_twins.data.tensorflow_data import require_tensorflow
 from keras_twins.ops import Tensor
@@ -35,13 +38,16 @@ def training_batches(
     batch_size: int = 16,
     augmentation: SegmentationAugmentation | None = None,
     seed: int = 0,
+    num_classes: int | None = None,
+    shard: tuple[int, int] = (1, 0),
+    start: int = 0,
 ) -> "tf.data.Dataset":
     """Augments pictures and masks, and batches them without end.
 
     As in mmsegmentation: random resize, crop, mirroring, photometric
     distortion and padding. What an example becomes follows from the seed and
-    the example's number in the stream alone; a second pass differs from the
-    first.
+    the example's number alone; a second pass differs from the first, and one
+    shard from the others.
 
     Args:
         examples: `{"image": (height, width, 3), "mask": (height, width)}`,
@@ -50,6 +56,14 @@ def training_batches(
         batch_size: Examples in a batch.
         augmentation: Sizes and rates; by default those for ADE20K.
         seed: Seed of the augmentation.
+        num_classes: Number of classes, 1 to 255; other labels than theirs and
+            255 end the iteration with a `tf.errors.InvalidArgumentError`. By
+            default, labels up to 255 pass.
+        shard: `(number, index)`: of `number` shards, `examples` are the one at
+            `index`, as `load_ade20k` gives it. None are left out here.
+        start: Number of the first example, for a training that is resumed:
+            steps so far times `batch_size`. `examples` must begin there too,
+            as those of `load_ade20k` with the same `start` do.
 
     Returns:
         A `tf.data.Dataset` of `(images, masks)` for `model.fit` with
@@ -59,8 +73,8 @@ def training_batches(
 
     Raises:
         ImportError: If TensorFlow is missing.
-        ValueError: If `examples` are not pictures with masks, or
-            `batch_size` is not positive.
+        ValueError: If `examples` are not pictures with masks, or an argument is
+            out of range.
 
     Example:
 
@@ -81,18 +95,22 @@ def training_batches(
     """
     require_tensorflow()
     _check(examples)
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be positive. Received: batch_size={batch_size}"
-        )
+    least = {"batch_size": (batch_size, 1), "start": (start, 0)}
+    for name, (value, limit) in least.items():
+        if value < limit:
+            raise ValueError(
+                f"`{name}` must be at least {limit}. Received: {name}={value}"
+            )
+    shards, index = checked_shard(shard)
+    known = _known_labels(num_classes)
     rules = augmentation or SegmentationAugmentation()
     import tensorflow as tf
 
     def augmented(number: Tensor, example: Example) -> Pair:
-        own = tf.random.fold_in([seed, 0], number)
-        return augment(*_pair(example), own, rules)
+        own = tf.random.fold_in([seed, 0], number * shards + index)
+        return augment(*_pair(example, known), own, rules)
 
-    stream = map_in_order(examples.repeat().enumerate(), augmented)
+    stream = map_in_order(examples.repeat().enumerate(start), augmented)
     batches = stream.batch(batch_size, drop_remainder=True)
     return batches.prefetch(tf.data.AUTOTUNE)
 
@@ -127,7 +145,9 @@ def augment(
 
 
 def evaluation_examples(
-    examples: "tf.data.Dataset", scale: tuple[int, int] = (2048, 512)
+    examples: "tf.data.Dataset",
+    scale: tuple[int, int] = (2048, 512),
+    num_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """Resizes pictures for evaluation, keeping their ratio, without padding.
 
@@ -138,6 +158,7 @@ def evaluation_examples(
         examples: `{"image": (height, width, 3), "mask": (height, width)}`,
             as `load_ade20k` gives them.
         scale: Long and short side to resize into.
+        num_classes: As for `training_batches`.
 
     Returns:
         A `tf.data.Dataset` of `(image, mask)`, in order and not batched:
@@ -146,14 +167,16 @@ def evaluation_examples(
 
     Raises:
         ImportError: If TensorFlow is missing.
-        ValueError: If `examples` are not pictures with masks.
+        ValueError: If `examples` are not pictures with masks, or an argument is
+            out of range.
     """
     require_tensorflow()
     _check(examples)
+    known = _known_labels(num_classes)
     import tensorflow as tf
 
     def resized(example: Example) -> Pair:
-        image, mask = _pair(example)
+        image, mask = _pair(example, known)
         return resize_image(image, rescaled_size(tf.shape(mask), scale)), mask
 
     return map_in_order(examples, resized)
@@ -175,14 +198,31 @@ def _check(examples: "tf.data.Dataset") -> None:
         )
 
 
-def _pair(example: Example) -> Pair:
+def _known_labels(num_classes: int | None) -> int:
+    """Returns how many labels are not ignored, at most."""
+    if num_classes is None:
+        return IGNORED_LABEL
+    return LabelRule(num_classes).num_classes
+
+
+def _pair(example: Example, known: int) -> Pair:
     import tensorflow as tf
 
-    image, mask = example["image"], example["mask"]
+    image, mask = example["image"], tf.cast(example["mask"], tf.int32)
     agree = tf.debugging.assert_equal(
         tf.shape(image)[:2],
         tf.shape(mask),
         "An image and its mask must have the same height and width.",
     )
-    with tf.control_dependencies([agree]):
-        return tf.cast(image, tf.float32), tf.cast(mask, tf.int32)
+    outside = (mask < 0) | (mask >= known)
+    wrong = mask[outside & (mask != IGNORED_LABEL)]
+    in_range = tf.debugging.Assert(
+        tf.equal(tf.size(wrong), 0),
+        [
+            f"`mask` must have labels from 0 to {known - 1}, and "
+            f"{IGNORED_LABEL} for pixels to ignore. Received:",
+            tf.unique(wrong)[0],
+        ],
+    )
+    with tf.control_dependencies([agree, in_range]):
+        return tf.cast(image, tf.float32), tf.identity(mask)

@@ -42,3 +42,24 @@ def map_in_order(
     # AutoGraph would rewrite the function, which takes seconds.
     plain = tf.autograph.experimental.do_not_convert(function)
     return dataset.map(plain, tf.data.AUTOTUNE, deterministic=True)
+
+
+def checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    """Returns a shard that exists.
+
+    Args:
+        shard: `(number, index)`: of `number` shards, the one at `index`.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If there is no such shard.
+    """
+    number, index = shard
+    if not 0 <= index < number:
+        raise ValueError(
+            "`shard` must be `(number, index)` with 0 <= index < number. "
+            f"Received: shard={shard}"
+        )
+    return number, index

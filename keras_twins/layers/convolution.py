@@ -8,6 +8,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.layers.initializers import ConvolutionNormal
+from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
 
@@ -48,19 +49,43 @@ class ResidualDepthwiseConvolution(keras.layers.DepthwiseConv2D):
         return ops.add_depthwise(inputs, self.kernel, self.bias)
 
 
+_SIZED = {
+    "padding": "same",
+    "strides": (1, 1),
+    "dilation_rate": (1, 1),
+    "groups": 1,
+    "data_format": "channels_last",
+}
+
+
 @keras.saving.register_keras_serializable(package="keras_twins")
 class SizedConvolution(keras.layers.Conv2D):
     """Convolution that keeps the size of a map, as is fast on the backend.
 
-    Takes the arguments of `keras.layers.Conv2D`; the stride is 1, the padding
-    `"same"`.
+    Takes the arguments of `keras.layers.Conv2D`; `padding` must be `"same"`,
+    and strides, dilation, groups and activation as by default.
 
     Call arguments:
         inputs: Map of shape `(batch, height, width, channels)`.
 
     Call returns:
         Map of shape `(batch, height, width, filters)`.
+
+    Raises:
+        ValueError: If an argument asks for another kind of convolution.
     """
+
+    def build(self, input_shape: Shape) -> None:
+        found = {name: getattr(self, name) for name in _SIZED}
+        if (
+            found != _SIZED
+            or keras.activations.serialize(self.activation) != "linear"
+        ):
+            raise ValueError(
+                f"A `SizedConvolution` has {_SIZED} and no activation. "
+                f"Received: {found}, activation={self.activation}"
+            )
+        super().build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
         if self.kernel_size == (1, 1):

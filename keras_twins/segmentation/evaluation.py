@@ -59,15 +59,16 @@ class SegmentationScores:
         return float(hits / total) if total else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the results as a dictionary that JSON can hold."""
+        """Returns the results as a dictionary that JSON can hold.
+
+        `None` stands where there is nothing to compare: JSON has no NaN.
+        """
         return {
             "images": self.images,
-            "mean_iou": self.mean_iou,
-            "mean_accuracy": self.mean_accuracy,
-            "pixel_accuracy": self.pixel_accuracy,
-            "class_iou": [
-                None if np.isnan(x) else float(x) for x in self.class_iou
-            ],
+            "mean_iou": _known(self.mean_iou),
+            "mean_accuracy": _known(self.mean_accuracy),
+            "pixel_accuracy": _known(self.pixel_accuracy),
+            "class_iou": [_known(x) for x in self.class_iou],
         }
 
 
@@ -165,3 +166,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -18,6 +18,9 @@ from keras_twins.segmentation.passes import ADE20K_RESIZE
 from keras_twins.segmentation.passes import MULTI_SCALES
 from keras_twins.segmentation.passes import InferenceSettings
 from keras_twins.segmentation.passes import score_maps
+from keras_twins.segmentation.scores import are_probabilities
+from keras_twins.segmentation.scores import labels_at
+from keras_twins.segmentation.scores import softmax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ def segment(
     size: int | tuple[int, int] = 512,
     stride: int | tuple[int, int] = 341,
     batch_size: int = 1,
-    from_logits: bool = True,
+    from_logits: bool | None = True,
     probabilities: bool = False,
 ) -> SegmentationResult:
     """Returns the class of each pixel of an image of any size.
@@ -58,8 +61,9 @@ def segment(
     Args:
         model: Model from images of shape `(batch, height, width, 3)` to
             scores of shape `(batch, height, width, classes)`.
-        image: Pixels of shape `(height, width, 3)`, of any size; grey images
-            and those with transparency are converted.
+        image: Pixels from 0 to 255 of shape `(height, width, 3)`, of any
+            size; grey images and those with transparency are converted.
+            Floats are not scaled: from 0 to 1, they are nearly black.
         mode: `"whole"` images, or a window that `"slide"`s over them.
         scales: Factors on `resize`, one forward pass each; see
             `MULTI_SCALES`.
@@ -70,7 +74,8 @@ def segment(
         size: Height and width of the window in pixels, or one number.
         stride: Steps of the window in pixels, or one number.
         batch_size: Windows in one forward pass.
-        from_logits: Whether the model returns logits, not probabilities.
+        from_logits: Whether the model returns logits, not probabilities;
+            `None`: what its scores look like.
         probabilities: Whether the result has probabilities too. They take
             `4 * height * width * classes` bytes, as several scales do on
             the way.
@@ -80,7 +85,8 @@ def segment(
 
     Raises:
         ValueError: If a setting is wrong, or the image is none, does not fit
-            the model, or has a side below 32 pixels when it gets there.
+            the model, or has a side below 32 pixels when it gets there, or if
+            the scores are not finite.
 
     Example:
 
@@ -94,7 +100,7 @@ def segment(
     """
     settings = InferenceSettings(
         mode=mode,
-        scales=tuple(scales),
+        scales=scales,
         flip=flip,
         resize=resize,
         size=size,
@@ -167,7 +173,8 @@ def predict_multi_scale(
 
     Args:
         model: Model from images to scores; see `segment`.
-        image: Pixels of shape `(height, width, 3)`, of any size.
+        image: Pixels from 0 to 255 of shape `(height, width, 3)`, of any
+            size.
         scales: Factors on the size.
         flip: Whether the mirrored image goes through the model as well.
         settings: Everything else; its own scales and flip do not count.
@@ -189,7 +196,7 @@ def predict_multi_scale(
     ```
     """
     settings = dataclasses.replace(
-        settings or InferenceSettings(), scales=tuple(scales), flip=flip
+        settings or InferenceSettings(), scales=scales, flip=flip
     )
     return _mean_probabilities(model, image, settings)
 
@@ -202,11 +209,11 @@ def _segment(
 ) -> SegmentationResult:
     if probabilities or settings.flip or len(settings.scales) > 1:
         mean_HWC = _mean_probabilities(model, image, settings)
-        labels = _labels(mean_HWC, mean_HWC.shape[:2])
+        labels = labels_at(mean_HWC, mean_HWC.shape[:2])
         return SegmentationResult(labels, mean_HWC if probabilities else None)
     # The softmax would not change the order, and rows need no memory.
     (scores_HWC,) = score_maps(model, image, settings)
-    return SegmentationResult(_labels(scores_HWC, image.shape[:2]))
+    return SegmentationResult(labels_at(scores_HWC, image.shape[:2]))
 
 
 def _mean_probabilities(
@@ -214,33 +221,18 @@ def _mean_probabilities(
 ) -> np.ndarray:
     """Returns the mean over all passes, at the size of the image."""
     total_HWC, passes = np.zeros(0), 0
+    logits = settings.from_logits
     for scores_HWC in score_maps(model, image, settings):
         height, width = image.shape[:2]
         if not passes:
             shape = (height, width, scores_HWC.shape[-1])
             total_HWC = np.zeros(shape, dtype="float32")
+            if logits is None:
+                logits = not are_probabilities(scores_HWC)
         for rows, block in resized_rows(scores_HWC, (height, width)):
-            total_HWC[rows] += (
-                _softmax(block) if settings.from_logits else block
-            )
+            total_HWC[rows] += softmax(block) if logits else block
         passes += 1
     return np.divide(total_HWC, np.float32(passes), out=total_HWC)
-
-
-def _labels(scores_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns the class of the highest score at each pixel of a new size."""
-    classes = scores_HWC.shape[-1]
-    labels = np.empty(size, dtype="uint8" if classes <= 255 else "int32")
-    for rows, block in resized_rows(scores_HWC, size):
-        labels[rows] = block.argmax(axis=-1)
-    return labels
-
-
-def _softmax(scores_HWC: np.ndarray) -> np.ndarray:
-    p_HWC = scores_HWC - scores_HWC.max(axis=-1, keepdims=True)
-    np.exp(p_HWC, out=p_HWC)
-    p_HWC /= p_HWC.sum(axis=-1, keepdims=True)
-    return p_HWC
 
 
 def _progress(number: int, total: int | None, seconds: float) -> str:

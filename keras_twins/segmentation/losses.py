@@ -45,9 +45,9 @@ class SegmentationCrossEntropy(keras.losses.Loss):
             width, 1)`.
         y_pred: Logits or probabilities of shape `(batch, height, width,
             classes)`.
-        sample_weight: Weights of shape `(batch, 1, 1)` or `(batch, height,
-            width)`. They multiply the losses; the divisor of the mean stays
-            the number of pixels.
+        sample_weight: Weights of shape `(batch,)` or `(batch, height,
+            width)`, or what broadcasts to the latter. They multiply the
+            losses; the divisor of the mean stays the number of pixels.
 
     Call returns:
         The loss; 0 if all pixels are ignored.
@@ -79,6 +79,14 @@ class SegmentationCrossEntropy(keras.losses.Loss):
         self.from_logits = from_logits
         self.mean_over = mean_over
         self.label_smoothing = label_smoothing
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
+        # Keras would spread weights of images along the width.
+        if sample_weight is not None and len(ops.shape(sample_weight)) == 1:
+            sample_weight = ops.reshape(sample_weight, (-1, 1, 1))
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Returns the loss of each pixel, scaled for the mean.

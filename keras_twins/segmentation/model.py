@@ -1,8 +1,6 @@
 """What all models of segmentation share: from a backbone to score maps."""
 
-import dataclasses
 import os
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
@@ -14,41 +12,33 @@ from keras_twins import preprocessing
 from keras_twins.backbone import DType
 from keras_twins.layers import ResizeLike
 from keras_twins.layers.composite import serialize_dtype
+from keras_twins.layers.freezing import frozen_layers
+from keras_twins.layers.freezing import restore_trainable
 from keras_twins.ops import Tensor
+from keras_twins.segmentation.auxiliary import Auxiliary
+from keras_twins.segmentation.auxiliary import AuxiliaryTraining
 from keras_twins.segmentation.classifier_head import FCNHead
 from keras_twins.segmentation.pretrained import build_from_twins
+from keras_twins.segmentation.pyramid import LEVELS
+from keras_twins.segmentation.pyramid import check_backbone
+from keras_twins.segmentation.pyramid import feature_extractor
 from keras_twins.weights.head_naming import SegmentationHead
-
-LEVELS = ("P2", "P3", "P4", "P5")
-"""The levels of the pyramid that the heads read, the finest first."""
 
 _AUXILIARY_LEVEL = "P4"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Auxiliary:
-    """The second head, which only training sees.
-
-    Args:
-        weight: Share of its loss.
-        filters: Number of its channels.
-    """
-
-    weight: float = 0.4
-    filters: int = 256
-
-
-class SegmentationModel(keras.Model):
+class SegmentationModel(AuxiliaryTraining):
     """Scores for every pixel, from the pyramid of a backbone.
 
     Abstract: `SemanticFPN` and `UPerNet` give it a head. A functional
     `keras.Model`: images of shape `(batch, height, width, channels)` to
     scores of shape `(batch, height, width, num_classes)`, `float32`.
 
-    Where there is an auxiliary head, calls with `training=True` return a
-    dictionary with the scores of both, `"scores"` and `"auxiliary"`; `fit`
-    adds the loss of the second, times its weight, and shows the metrics of
-    the first.
+    Where there is an auxiliary head, the steps of `fit` add its loss, times
+    its weight; metrics are those of the scores. Loops of your own, and models
+    that this one is a part of, find the scores of both heads in
+    `call_with_auxiliary`. `keras.models.clone_model` gives a functional model
+    without it; `from_config` a whole one.
 
     Args:
         backbone: A functional model with `pyramid_outputs`, a dictionary
@@ -97,7 +87,6 @@ class SegmentationModel(keras.Model):
         # Behind functions: as attributes, Keras would count their weights,
         # which are the layers' above, and a final norm that nothing reads.
         self._get_backbone = lambda: backbone
-        self._get_training_graph = lambda: None
         self.num_classes = num_classes
         self.classifier_activation = classifier_activation
         self.include_preprocessing = include_preprocessing
@@ -123,8 +112,7 @@ class SegmentationModel(keras.Model):
         )
         x = self.auxiliary_head(maps[LEVELS.index(_AUXILIARY_LEVEL)])
         x = _at_input_size(x, images, activation, "auxiliary")
-        graph = keras.Model(images, {"scores": scores, "auxiliary": x})
-        self._get_training_graph = lambda: graph
+        self.set_training_graph(images, scores, x)
 
     @classmethod
     def from_twins(
@@ -159,43 +147,6 @@ class SegmentationModel(keras.Model):
         """The backbone; its layers are this model's."""
         return self._get_backbone()
 
-    def call(
-        self, inputs: Tensor, training: bool | None = None, mask: Any = None
-    ) -> Any:
-        graph = self._get_training_graph()
-        if training and graph is not None:
-            return graph(inputs, training=True)
-        return super().call(inputs, training=training, mask=mask)
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        if not isinstance(y_pred, dict) or self.auxiliary is None:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        loss = super().compute_loss(
-            x, y, y_pred["scores"], sample_weight, training
-        )
-        second = self._auxiliary_loss(y, y_pred["auxiliary"], sample_weight)
-        return loss + self.auxiliary.weight * second
-
-    def _auxiliary_loss(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
-        loss = keras.losses.get(self.loss)
-        if not isinstance(loss, keras.losses.Loss):
-            loss = _MeanLoss(loss)
-        return loss(y, y_pred, sample_weight)
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, Any]:
-        if isinstance(y_pred, dict):
-            y_pred = y_pred["scores"]
-        return super().compute_metrics(x, y, y_pred, sample_weight)
-
     def get_config(self) -> dict[str, Any]:
         return {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -206,6 +157,7 @@ class SegmentationModel(keras.Model):
             "dtype": serialize_dtype(self),
             "name": self.name,
             "trainable": self.trainable,
+            "frozen_layers": frozen_layers(self),
         }
 
     @classmethod
@@ -214,60 +166,14 @@ class SegmentationModel(keras.Model):
     ) -> "SegmentationModel":
         config = dict(config)
         trainable = config.pop("trainable", True)
+        frozen = config.pop("frozen_layers", None)
         config["backbone"] = keras.saving.deserialize_keras_object(
             config["backbone"], custom_objects=custom_objects
         )
         config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         model = cls(**config)
-        model.trainable = trainable
+        restore_trainable(model, trainable, frozen)
         return model
-
-
-class _MeanLoss(keras.losses.Loss):
-    """A loss function that `compile` knows by its name alone."""
-
-    def __init__(self, function: Callable[[Any, Any], Any]):
-        super().__init__(name="mean_loss")
-        self.function = function
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self.function(y_true, y_pred)
-
-
-def check_backbone(backbone: object) -> None:
-    """Raises if heads cannot be put on a model.
-
-    Args:
-        backbone: The model.
-
-    Raises:
-        ValueError: If it is not functional, or has no `pyramid_outputs` with
-            the levels `P2` to `P5`.
-    """
-    levels = dict(getattr(backbone, "pyramid_outputs", {}))
-    inputs = getattr(backbone, "inputs", None)
-    missing = [level for level in LEVELS if level not in levels]
-    if not inputs or len(inputs) != 1 or missing:
-        raise ValueError(
-            "`backbone` must be a functional model with one input and "
-            f"`pyramid_outputs`, a dictionary with {', '.join(LEVELS)}, such "
-            "as `keras_twins.TwinsBackbone`. Received: "
-            f"backbone={backbone!r}, with the levels {sorted(levels)}"
-        )
-
-
-def feature_extractor(backbone: keras.Model) -> keras.Model:
-    """Returns the part of a backbone that gives the pyramid.
-
-    Args:
-        backbone: A model with `pyramid_outputs`.
-
-    Returns:
-        A model that shares its layers, from images to the list of maps, the
-        finest first.
-    """
-    maps = [backbone.pyramid_outputs[level] for level in LEVELS]
-    return keras.Model(backbone.inputs[0], maps, name="feature_extractor")
 
 
 def _at_input_size(

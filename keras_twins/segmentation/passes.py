@@ -5,16 +5,23 @@ Shape suffixes: H height, W width, C classes.
 
 import dataclasses
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from keras_twins.segmentation.bilinear import keep_ratio_size
 from keras_twins.segmentation.bilinear import resize
+from keras_twins.segmentation.prediction import MIN_SIDE
 from keras_twins.segmentation.prediction import as_pixels
 from keras_twins.segmentation.prediction import predict_sliding
 from keras_twins.segmentation.prediction import predict_whole
-from keras_twins.segmentation.prediction import windows
+from keras_twins.segmentation.scores import check_kind
+from keras_twins.segmentation.sliding_windows import check_batch_size
+from keras_twins.segmentation.sliding_windows import is_count
+from keras_twins.segmentation.sliding_windows import is_factor
+from keras_twins.segmentation.sliding_windows import items_of
+from keras_twins.segmentation.sliding_windows import windows
 
 ADE20K_RESIZE = (2048, 512)
 """Most pixels of the long side and the short one, for ADE20K."""
@@ -22,8 +29,6 @@ ADE20K_RESIZE = (2048, 512)
 MULTI_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 """The scales behind published multi-scale results, with flips."""
 
-# The coarsest maps of Twins have a stride of 32.
-_MIN_SIDE = 32
 _MODES = ("whole", "slide")
 
 
@@ -41,39 +46,32 @@ class InferenceSettings:
         size: Height and width of the window in pixels, or one number.
         stride: Steps of the window in pixels, or one number.
         batch_size: Windows in one forward pass.
-        from_logits: Whether the model returns logits, not probabilities.
+        from_logits: Whether the model returns logits, not probabilities;
+            `None`: what its scores look like.
 
     Raises:
         ValueError: If a setting is wrong.
     """
 
     mode: str = "whole"
-    scales: tuple[float, ...] = (1.0,)
+    scales: Sequence[float] = (1.0,)
     flip: bool = False
     resize: tuple[int, int] | None = ADE20K_RESIZE
     size: int | tuple[int, int] = 512
     stride: int | tuple[int, int] = 341
     batch_size: int = 1
-    from_logits: bool = True
+    from_logits: bool | None = True
 
     def __post_init__(self):
         if self.mode not in _MODES:
             raise ValueError(
                 f"`mode` must be one of {_MODES}. Received: mode={self.mode!r}"
             )
-        if not self.scales or min(self.scales) <= 0:
-            raise ValueError(
-                "`scales` must be one positive factor or several. Received: "
-                f"scales={self.scales}"
-            )
-        if self.resize is not None and (
-            len(self.resize) != 2 or min(self.resize) < 1
-        ):
-            raise ValueError(
-                "`resize` must be two positive numbers of pixels, or None. "
-                f"Received: resize={self.resize}"
-            )
-        windows((_MIN_SIDE, _MIN_SIDE), self.size, self.stride)
+        # A tuple, which nobody changes later.
+        object.__setattr__(self, "scales", _factors(self.scales))
+        _check_resize(self.resize)
+        check_batch_size(self.batch_size)
+        windows((MIN_SIDE, MIN_SIDE), self.size, self.stride)
 
 
 def score_maps(
@@ -92,7 +90,7 @@ def score_maps(
 
     Raises:
         ValueError: If the image is none, does not fit the model, or is too
-            small.
+            small, or if the scores are not finite.
     """
     for pixels in _scaled(image, settings):
         # One after the other: a batch of both would take twice the memory,
@@ -109,7 +107,7 @@ def score_maps(
                     settings.stride,
                     settings.batch_size,
                 )
-            _check_kind(scores_HWC, settings.from_logits)
+            check_kind(scores_HWC, settings.from_logits)
             yield scores_HWC[:, ::-1] if mirror else scores_HWC
 
 
@@ -124,9 +122,9 @@ def _scaled(
         target = keep_ratio_size(
             height, width, (int(limits[0] * scale), int(limits[1] * scale))
         )
-        if min(target) < _MIN_SIDE:
+        if min(target) < MIN_SIDE:
             raise ValueError(
-                f"Images must have at least {_MIN_SIDE}x{_MIN_SIDE} pixels "
+                f"Images must have at least {MIN_SIDE}x{MIN_SIDE} pixels "
                 f"when they get to the model. Received: an image of {height}x"
                 f"{width} pixels, {target[0]}x{target[1]} with "
                 f"resize={settings.resize} and a scale of {scale}. Choose a "
@@ -140,14 +138,21 @@ def _scaled(
         yield scaled if image.dtype.kind == "f" else np.rint(scaled)
 
 
-def _check_kind(scores_HWC: np.ndarray, from_logits: bool) -> None:
-    """Raises an error if scores are not what they are said to be."""
-    first_WC = scores_HWC[0]
-    sums = first_WC.sum(axis=-1)
-    looks = bool(first_WC.min() >= 0 and np.allclose(sums, 1, atol=1e-2))
-    if looks == from_logits:
-        received = "probabilities" if looks else "other scores"
+def _factors(scales: object) -> tuple[float, ...]:
+    factors = items_of(scales)
+    if not factors or not all(is_factor(factor) for factor in factors):
         raise ValueError(
-            f"`from_logits={from_logits}` does not fit the model. Received: "
-            f"{received}. Pass `from_logits={not from_logits}`."
+            "`scales` must be a sequence of positive, finite factors, such as "
+            f"(1.0,). Received: scales={scales!r}"
+        )
+    return factors
+
+
+def _check_resize(resize: object) -> None:
+    sides = (1, 1) if resize is None else items_of(resize)
+    if len(sides) != 2 or not all(is_count(side) for side in sides):
+        raise ValueError(
+            "`resize` must be two positive integers, the most pixels of the "
+            "long side and of the short one, or None. Received: "
+            f"resize={resize!r}"
         )

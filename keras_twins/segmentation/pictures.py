@@ -3,17 +3,18 @@
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from keras_twins.segmentation.figures import add_legend
+from keras_twins.segmentation.figures import legend_entries
+from keras_twins.segmentation.figures import new_figure
+from keras_twins.segmentation.figures import picture_format
 from keras_twins.segmentation.prediction import as_pixels
 from keras_twins.weights.files import replace_file
 
 # A legend of more entries is longer than most pictures are high.
 _LEGEND = 12
-_LONG_SIDE = 8.0
-_LEGEND_WIDTH = 2.6
 
 
 def overlay(
@@ -32,7 +33,7 @@ def overlay(
         palette: Colours of shape `(classes, 3)` from 0 to 255.
         alpha: Share of the colours, from 0 to 1.
         ignore_class: Label of pixels that stay as they are; `None` if there
-            are none.
+            are none, as in predictions, where 255 may be a class.
 
     Returns:
         Pixels of shape `(height, width, 3)`, uint8.
@@ -87,14 +88,14 @@ def write_overlay(
         alpha: Share of the colours, from 0 to 1.
         max_legend: Number of classes that are named, the largest first.
         ignore_class: Label of pixels that stay as they are; `None` if there
-            are none.
+            are none, as in predictions, where 255 may be a class.
 
     Raises:
         ImportError: If matplotlib is missing.
         ValueError: As `overlay`, or if there are not as many names as
             colours, or the suffix is unknown.
     """
-    path = pathlib.Path(path)
+    path, suffix = pathlib.Path(path), picture_format(path)
     colors = _colors(palette)
     if len(names) != len(colors):
         raise ValueError(
@@ -102,20 +103,14 @@ def write_overlay(
             f"{len(names)} names, {len(colors)} colours"
         )
     picture = overlay(image, labels, palette, alpha, ignore_class)
-    figure = _figure(*picture.shape[:2])
-    suffix = path.suffix.removeprefix(".").lower() or "png"
-    formats = figure.canvas.get_supported_filetypes()
-    if suffix not in formats:
-        raise ValueError(
-            f"`path` must end with one of {sorted(formats)}. Received: {path}"
-        )
+    figure = new_figure(*picture.shape[:2])
     axis = figure.subplots()
     axis.imshow(picture)
     axis.axis("off")
     labels = np.asarray(labels)
     known = labels[~_ignored(labels, ignore_class)].astype("int64")
-    if entries := _entries(known, names, max_legend):
-        _add_legend(figure, entries, colors)
+    if entries := legend_entries(known, names, max_legend):
+        add_legend(figure, entries, colors)
     with replace_file(path) as temporary:
         figure.savefig(temporary, format=suffix, dpi=120)
 
@@ -178,59 +173,3 @@ def _ignored(labels: np.ndarray, ignore_class: int | None) -> np.ndarray:
     if ignore_class is None:
         return np.zeros(labels.shape, dtype=bool)
     return labels == ignore_class
-
-
-def _entries(
-    labels: np.ndarray, names: Sequence[str], max_legend: int
-) -> list[tuple[str, int | None]]:
-    """Returns texts and classes, the largest first, then what is left."""
-    counts = np.bincount(labels, minlength=len(names))
-    order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
-    shown, others = order[:max_legend], order[max_legend:]
-    entries: list[tuple[str, int | None]] = [
-        (f"{names[i]}  {counts[i] / max(len(labels), 1):.1%}", i) for i in shown
-    ]
-    if others:
-        share = counts[others].sum() / len(labels)
-        entries.append((f"{len(others)} more  {share:.1%}", None))
-    return entries
-
-
-def _figure(height: int, width: int) -> Any:
-    """Returns a figure of its own, with no state in `pyplot`."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Pictures with a legend are drawn with matplotlib. Install it "
-            'with `pip install "keras-twins[plot]"`, or use `overlay`, which '
-            "needs NumPy alone."
-        ) from error
-    scale = _LONG_SIDE / max(height, width)
-    size = (width * scale + _LEGEND_WIDTH, max(height * scale, 3.2))
-    figure = Figure(size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _add_legend(
-    figure: Any, entries: Sequence[tuple[str, int | None]], colors: np.ndarray
-) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(facecolor="none", label=text)
-        if index is None
-        else Patch(
-            facecolor=tuple(colors[index] / 255), edgecolor="0.4", label=text
-        )
-        for text, index in entries
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        frameon=False,
-        title="share of the labelled pixels",
-        alignment="left",
-    )

@@ -3,8 +3,17 @@
 Shape suffixes: B windows of a batch, H height, W width, C classes.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
+
+from keras_twins.segmentation.scores import check_finite
+from keras_twins.segmentation.sliding_windows import check_batch_size
+from keras_twins.segmentation.sliding_windows import windows
+
+MIN_SIDE = 32
+"""Fewest pixels of a side: the coarsest maps of Twins have this stride."""
 
 
 def predict_whole(model: keras.Model, image: np.ndarray) -> np.ndarray:
@@ -21,7 +30,8 @@ def predict_whole(model: keras.Model, image: np.ndarray) -> np.ndarray:
         float32.
 
     Raises:
-        ValueError: If the image is none, or does not fit the model.
+        ValueError: If the image is none, or does not fit the model, or if the
+            scores are not finite.
 
     Example:
 
@@ -65,7 +75,8 @@ def predict_sliding(
 
     Raises:
         ValueError: If the image is none, or does not fit the model, or `size`
-            and `stride` do not fit each other.
+            and `stride` do not fit each other, or if the scores are not
+            finite.
 
     Example:
 
@@ -78,10 +89,7 @@ def predict_sliding(
     ```
     """
     pixels = as_pixels(image)
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be positive. Received: batch_size={batch_size}"
-        )
+    check_batch_size(batch_size)
     height, width = pixels.shape[:2]
     positions = windows((height, width), size, stride)
     total, visits = np.zeros(0), np.zeros((height, width, 1), dtype="float32")
@@ -100,50 +108,21 @@ def predict_sliding(
     return np.divide(total, visits, out=total)
 
 
-def windows(
-    image_size: tuple[int, int],
-    size: int | tuple[int, int],
-    stride: int | tuple[int, int],
-) -> list[tuple[slice, slice]]:
-    """Returns the windows that cover an image, all of one size.
-
-    Args:
-        image_size: Height and width of the image in pixels.
-        size: Height and width of the window in pixels, or one number.
-        stride: Steps down and to the right in pixels, or one number.
-
-    Returns:
-        Rows and columns of each window, line by line.
-
-    Raises:
-        ValueError: If a number is not positive, or a step leaves gaps.
-    """
-    sizes, strides = _pair(size, "size"), _pair(stride, "stride")
-    if any(step > side for step, side in zip(strides, sizes, strict=True)):
-        raise ValueError(
-            "`stride` must be at most `size`, or pixels between the windows "
-            f"would have no scores. Received: stride={stride}, size={size}"
-        )
-    rows, columns = (
-        _spans(*numbers)
-        for numbers in zip(image_size, sizes, strides, strict=True)
-    )
-    return [(row, column) for row in rows for column in columns]
-
-
 def as_pixels(image: np.ndarray) -> np.ndarray:
     """Returns an image as models take it.
 
     Args:
         image: Pixels of shape `(height, width, channels)` with 3 channels; 1
             or none is repeated, a second or a fourth, which is transparency,
-            is dropped. Any integers, booleans or floats.
+            is dropped. Booleans, integers up to 255, or floats as the model
+            takes them: nothing is scaled.
 
     Returns:
         Array of shape `(height, width, 3)`, float32.
 
     Raises:
-        ValueError: If it is not such an array, is empty or not finite.
+        ValueError: If it is not such an array, is empty or not finite, or has
+            integers above 255.
     """
     if not isinstance(image, np.ndarray) or image.dtype.kind not in "buif":
         what = getattr(image, "dtype", type(image).__name__)
@@ -158,6 +137,12 @@ def as_pixels(image: np.ndarray) -> np.ndarray:
             "last, and may be grey or have transparency. Received: "
             f"shape={image.shape}. Images of a batch are passed one by one."
         )
+    if image.dtype.kind in "iu" and image.max() > 255:
+        raise ValueError(
+            "`image` must have pixels from 0 to 255. Received: integers up to "
+            f"{image.max()}, of type {image.dtype}. Pixels of 16 bits become "
+            "these with `image / 257.0`."
+        )
     if pixels.shape[-1] < 3:
         pixels = np.repeat(pixels[..., :1], 3, axis=-1)
     pixels = pixels[..., :3].astype("float32")
@@ -170,25 +155,9 @@ def as_pixels(image: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(int(n) != n or n < 1 for n in pair):
-        raise ValueError(
-            f"`{name}` must be a positive number of pixels, or two for height "
-            f"and width. Received: {name}={value}"
-        )
-    return pair
-
-
-def _spans(length: int, size: int, stride: int) -> list[slice]:
-    steps = max(length - size + stride - 1, 0) // stride
-    ends = (min(i * stride + size, length) for i in range(steps + 1))
-    return [slice(max(end - size, 0), end) for end in ends]
-
-
 def _run(model: keras.Model, batch_BHWC: np.ndarray) -> np.ndarray:
     _check_input(model, batch_BHWC.shape)
-    output = model.predict_on_batch(batch_BHWC)
+    output = _output(model, batch_BHWC)
     several = isinstance(output, dict | list | tuple)
     shape = (0,) if several else tuple(output.shape)
     if shape[:-1] != batch_BHWC.shape[:-1] or shape[-1] < 2:
@@ -199,7 +168,27 @@ def _run(model: keras.Model, batch_BHWC: np.ndarray) -> np.ndarray:
             f"least 2 classes. Received: an output of {what} for images of "
             f"shape {batch_BHWC.shape}"
         )
-    return np.asarray(output, dtype="float32")
+    scores_BHWC = np.asarray(output, dtype="float32")
+    check_finite(scores_BHWC)
+    return scores_BHWC
+
+
+def _output(model: keras.Model, batch_BHWC: np.ndarray) -> Any:
+    """Returns what the model returns, or says why small images fail."""
+    try:
+        return model.predict_on_batch(batch_BHWC)
+    # Backends raise errors of their own where a map has no pixel left.
+    except Exception as error:
+        height, width = batch_BHWC.shape[1:3]
+        if min(height, width) >= MIN_SIDE:
+            raise
+        raise ValueError(
+            "Images and windows must be large enough for the model; Twins "
+            f"take {MIN_SIDE}x{MIN_SIDE} pixels or more. Received: {height}x"
+            f"{width} pixels, on which the model raises "
+            f"{type(error).__name__}. Resize or pad the image, or choose a "
+            "larger `size` of the window."
+        ) from error
 
 
 def _check_input(model: keras.Model, shape: tuple[int, ...]) -> None:

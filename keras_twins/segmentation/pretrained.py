@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from keras_twins.backbone import TwinsBackbone
+from keras_twins.config import DIALECTS
 from keras_twins.config import TwinsConfig
 from keras_twins.config import variant_config
 from keras_twins.weights import load_pretrained
@@ -18,6 +19,9 @@ from keras_twins.weights.dense import DenseCheckpoint
 from keras_twins.weights.dense import extract_dense
 from keras_twins.weights.dense import fill_dense
 from keras_twins.weights.dense import read_dense
+from keras_twins.weights.dialects import DENSE_DIALECTS
+from keras_twins.weights.dialects import choose_naming
+from keras_twins.weights.dialects import has_windows
 from keras_twins.weights.download import fetch_first
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.head_naming import SegmentationHead
@@ -27,6 +31,9 @@ from keras_twins.weights.renaming import restore
 from keras_twins.weights.segmentation_registry import ADE20K
 
 ADE20K_CLASSES = 150
+
+_OFFICIAL = DENSE_DIALECTS["official"]
+_OPENMMLAB = DENSE_DIALECTS["mmsegmentation"]
 
 Model = TypeVar("Model")
 
@@ -59,9 +66,10 @@ def build_from_twins(
             weights.
         num_classes: Number of classes.
         dialect: Numeric details of the backbone, a key of
-            `keras_twins.config.DIALECTS`; by default those of the code that
-            trained the weights, and of the official segmentation code where
-            there are none.
+            `keras_twins.config.DIALECTS`; by default those of the code whose
+            names the file with all weights has, and of the official
+            segmentation code without one. A `.weights.h5` file does not say:
+            there it must be that of the model which the file was saved from.
         image_shape: Shape of an image, `(height, width, channels)`. Height
             and width may be `None`.
         drop_path_rate: Stochastic-depth rate of the last block.
@@ -74,7 +82,8 @@ def build_from_twins(
         The model.
 
     Raises:
-        ValueError: If an argument does not fit.
+        ValueError: If an argument does not fit, or `dialect` is missing for a
+            `.weights.h5` file.
         CheckpointError: If the weights do not fit the model.
     """
     path = _find_file(head, variant, weights, num_classes)
@@ -82,7 +91,7 @@ def build_from_twins(
     if path is not None and file_kind(path) != "hdf5":
         checkpoint = read_dense(path, head)
     if dialect is None:
-        dialect = checkpoint.dialect if checkpoint else "official_segmentation"
+        dialect = _choose_dialect(path, checkpoint)
     config = dense_config(variant, dialect)
     backbone = TwinsBackbone(
         config,
@@ -118,25 +127,27 @@ def dense_config(variant: str, dialect: str) -> TwinsConfig:
         A `TwinsConfig`; Twins-SVT with norms between the stages.
     """
     config = variant_config(variant).with_dialect(dialect)
-    windows = any("L" in pattern for pattern in config.attention_pattern)
-    return dataclasses.replace(config, output_norms=windows)
+    return dataclasses.replace(config, output_norms=has_windows(config))
 
 
 def export_state(
-    model: Any, naming: Naming = "mmsegmentation"
+    model: Any, naming: Naming | None = None
 ) -> dict[str, np.ndarray]:
     """Returns the weights of a model of segmentation as a state dict.
 
     Args:
         model: A `SemanticFPN` or `UPerNet` on a `TwinsBackbone`.
-        naming: `"mmsegmentation"` or `"official"`.
+        naming: `"mmsegmentation"` or `"official"`; by default that of the
+            code whose numeric details the backbone has. `from_twins` takes
+            those from the names: it warns if they are not the model's.
 
     Returns:
         Arrays in torch's layout, as `keras_twins.weights.write_safetensors`
         and `torch.save` take them.
 
     Raises:
-        ValueError: If the backbone is another one, or the naming unknown.
+        ValueError: If the backbone is another one, or the naming is unknown,
+            or missing where the backbone has the details of neither code.
     """
     config = getattr(model.backbone, "config", None)
     if not isinstance(config, TwinsConfig):
@@ -144,11 +155,29 @@ def export_state(
             "`model` must have a `TwinsBackbone`. Received: "
             f"backbone={model.backbone!r}"
         )
+    naming = choose_naming(config, naming)
     state = restore(extract_dense(model, config, model.head_name), naming)
     return {
         name if name.startswith(DENSE_HEADS) else f"backbone.{name}": values
         for name, values in state.items()
     }
+
+
+def _choose_dialect(
+    path: str | os.PathLike | None, checkpoint: DenseCheckpoint | None
+) -> str:
+    if checkpoint is not None:
+        return checkpoint.dialect
+    if path is None:
+        return _OFFICIAL
+    raise ValueError(
+        "`dialect` must be given for a `.weights.h5` file, which does not hold "
+        "the numeric details of the model that it was saved from: "
+        f'{_OFFICIAL!r} after `weights=None` and `weights="imagenet"`, '
+        f'{_OPENMMLAB!r} after `weights="ade20k"`, otherwise that model\'s '
+        f"own, of {sorted(DIALECTS)}. A `.keras` file holds them. Received: "
+        f"dialect=None, weights={os.fspath(path)!r}"
+    )
 
 
 def _find_file(

@@ -38,9 +38,8 @@ class UPerNet(SegmentationModel):
         training: Whether dropout is active, and moments are the batch's.
 
     Call returns:
-        Scores of shape `(batch, height, width, num_classes)`, `float32`. With
-        `training=True` and an auxiliary head, a dictionary of two such:
-        `"scores"` and `"auxiliary"`.
+        Scores of shape `(batch, height, width, num_classes)`, `float32`.
+        `call_with_auxiliary` has those of the auxiliary head, too.
 
     Raises:
         ValueError: If the backbone has no pyramid, or an argument is out of

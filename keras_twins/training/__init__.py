@@ -1,6 +1,7 @@
 """Recipes of the paper, their schedules and their optimizers."""
 
 from keras_twins.training.optimizer import adamw
+from keras_twins.training.optimizer import exempt_from_decay
 from keras_twins.training.optimizer import without_decay
 from keras_twins.training.schedules import WarmupPolynomialDecay
 from keras_twins.training.segmentation_recipes import SEGMENTATION_RECIPES
@@ -11,5 +12,6 @@ __all__ = [
     "SegmentationRecipe",
     "WarmupPolynomialDecay",
     "adamw",
+    "exempt_from_decay",
     "without_decay",
 ]

@@ -18,17 +18,21 @@ class SegmentationRecipe:
     Args:
         head: `"semantic_fpn"` or `"upernet"`.
         steps: Number of steps.
-        batch_size: Images of a step, over all devices.
+        batch_size: Images of a step, over all devices; UPerNet on PCPVT-S had
+            32.
         learning_rate: Of the first step, or after the warm-up.
         weight_decay: Of AdamW.
         exempt_norms: Whether layer norms and position encodings are exempt
-            from the decay.
+            from the decay; mmsegmentation's training, whose weights are
+            `weights="ade20k"`, decayed the position encodings.
         power: Exponent of the polynomial decay.
         end_learning_rate: Of the last step.
         warmup_steps: Length of the linear warm-up.
         crop: Side of the images in pixels.
         drop_path_rate: Stochastic-depth rate.
-        drop_path_rate_large: The same for Twins-SVT-L.
+        drop_path_rate_large: The same for Twins-SVT-L. The paper's text has
+            0.4 for large variants; mmsegmentation's UPerNet has this rate for
+            PCPVT-B and PCPVT-L, too.
         source: Where the numbers stand.
     """
 
@@ -61,6 +65,9 @@ class SegmentationRecipe:
 
     def optimizer(self, model: keras.Model) -> keras.optimizers.AdamW:
         """Returns the optimizer of a training.
+
+        Exemptions are lost where the model is saved and loaded with its
+        optimizer; `exempt_from_decay` renews them.
 
         Args:
             model: The model that it will train.
@@ -95,6 +102,7 @@ SEGMENTATION_RECIPES: Mapping[str, SegmentationRecipe] = {
         warmup_steps=0,
         source=f"{_CONFIGS}, PVT setting",
     ),
+    # The configuration of PCPVT-S inherits 4 images per device, 32 in all.
     "ade20k/upernet": SegmentationRecipe(
         head="upernet",
         steps=160_000,

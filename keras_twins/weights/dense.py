@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_twins.config import TwinsConfig
 from keras_twins.weights.code_bases import Naming
+from keras_twins.weights.dialects import DENSE_DIALECTS
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.filling import extract
 from keras_twins.weights.filling import fill
@@ -23,11 +24,6 @@ from keras_twins.weights.readers import read_checkpoint
 from keras_twins.weights.recognition import recognise_naming
 from keras_twins.weights.renaming import rename
 from keras_twins.weights.unwrapping import unwrap
-
-_DIALECTS: Mapping[Naming, str] = {
-    "official": "official_segmentation",
-    "mmsegmentation": "mmsegmentation",
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,10 +71,10 @@ def read_dense(
             f"weights of {found or 'no model of segmentation'}."
         )
     naming = recognise_naming(state)
-    if naming not in _DIALECTS:
+    if naming not in DENSE_DIALECTS:
         raise CheckpointError(
             f"{os.fspath(path)}: expected the naming of one of "
-            f"{sorted(_DIALECTS)}. Received: that of {naming}."
+            f"{sorted(DENSE_DIALECTS)}. Received: that of {naming}."
         )
     renaming = rename(state, naming, keep_heads=True)
     if renaming.problems:
@@ -91,7 +87,7 @@ def read_dense(
     return DenseCheckpoint(
         state=renaming.state,
         naming=naming,
-        dialect=_DIALECTS[naming],
+        dialect=DENSE_DIALECTS[naming],
         head=head,
         left_out=renaming.left_out,
     )

@@ -114,13 +114,17 @@ def _explain(
     sources: tuple[Source, ...], folder: pathlib.Path, failures: list[str]
 ) -> str:
     names = " or ".join(source.file_name for source in sources)
+    mirror = (
+        "; or let the environment variable HF_ENDPOINT name a mirror of "
+        "https://huggingface.co"
+    )
+    mirrored = any(source.mirrored for source in sources)
     return (
         "The published weights could not be fetched from any source:\n  "
         + "\n  ".join(failures)
         + "\nWays out: download one of these files by hand and pass its path "
-        f"as `weights=`; or place it in {folder} as {names}; or let the "
-        "environment variable HF_ENDPOINT name a mirror of "
-        "https://huggingface.co."
+        f"as `weights=`; or place it in {folder} as {names}"
+        f"{mirror if mirrored else ''}."
     )
 
 

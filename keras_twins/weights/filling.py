@@ -8,13 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
 from keras_twins.weights.code_bases import IGNORED_SUFFIXES
 from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.hints import suggest
 from keras_twins.weights.naming import STEM
 from keras_twins.weights.naming import Pair
-from keras_twins.weights.naming import expected_pairs
 
 _SHOWN = 20
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -44,7 +43,7 @@ def fill(
         *_value_problems(pairs, variables, state),
     ]
     if problems:
-        raise CheckpointError(_report(problems, state, config))
+        raise CheckpointError(_report(problems, pairs, state, config))
     for pair in pairs:
         variable = variables[pair.path]
         variable.assign(_converted(pair, state[pair.source], variable))
@@ -70,7 +69,7 @@ def extract(
     """
     problems = list(_model_problems(pairs, variables))
     if problems:
-        raise CheckpointError(_report(problems, {}, config))
+        raise CheckpointError(_report(problems, pairs, {}, config))
     state = {}
     for pair in pairs:
         array = keras.ops.convert_to_numpy(variables[pair.path])
@@ -162,8 +161,27 @@ def _value_problems(
                 f"{pair.source}: shape {array.shape}, that is {shape} in "
                 f"Keras, but {pair.path} has {expected}"
             )
-        elif not np.isfinite(_converted(pair, array, variable)).all():
-            yield f"{pair.source}: holds values that are not finite"
+            continue
+        fault = value_fault(pair.path, _converted(pair, array, variable))
+        if fault is not None:
+            yield f"{pair.source}: holds {fault}"
+
+
+def value_fault(path: str, values: np.ndarray) -> str | None:
+    """Returns what is wrong with the values of a weight.
+
+    Args:
+        path: `path` of the weight.
+        values: Its values.
+
+    Returns:
+        What it must not hold but does, or `None`.
+    """
+    if not np.isfinite(values).all():
+        return "values that are not finite"
+    if path.endswith("moving_variance") and (values < 0).any():
+        return "variances below zero, of which no batch norm has a root"
+    return None
 
 
 def _fits(
@@ -175,43 +193,17 @@ def _fits(
 
 
 def _report(
-    problems: list[str], state: Mapping[str, Any], config: TwinsConfig
+    problems: list[str],
+    pairs: list[Pair],
+    state: Mapping[str, Any],
+    config: TwinsConfig,
 ) -> str:
     lines = problems[:_SHOWN]
     if len(problems) > _SHOWN:
         lines.append(f"... and {len(problems) - _SHOWN} more")
-    found = recognise_variant(state)
-    hint = "Pass the file of this architecture, in official or timm naming"
-    if found is not None and VARIANTS[found].depths != config.depths:
-        hint = f"The file looks like {found}: build that variant"
-    elif any("decode_head" in line for line in problems):
-        hint = "Build the model with the file's own `num_classes` and widths"
-    elif any("predictions" in line or "head." in line for line in problems):
-        hint = (
-            "For another number of classes, load with the file's own number "
-            "and use `keras_twins.reset_classifier`, or `include_top=False`"
-        )
+    hint = suggest(problems, [pair.source for pair in pairs], state, config)
     return (
-        f"The weights do not fit the model. {hint}; `python -m weights_port` "
-        f"converts other namings. {len(problems)} problem"
+        f"The weights do not fit the model. {hint}. {len(problems)} problem"
         f"{'s' if len(problems) > 1 else ''}; nothing was assigned:\n  "
         + "\n  ".join(lines)
     )
-
-
-def recognise_variant(state: Mapping[str, Any]) -> str | None:
-    """Returns the published variant that a state dict belongs to.
-
-    Args:
-        state: Arrays by the names of the official code.
-
-    Returns:
-        A key of `keras_twins.VARIANTS`, or `None`.
-    """
-    body = {name for name in state if not name.startswith(("head.", "norm"))}
-    width = getattr(state.get(STEM), "shape", (None,))[0]
-    for variant, config in VARIANTS.items():
-        pairs = expected_pairs(config, include_top=False, final_norm=False)
-        if width == config.embed_dims[0] and body == {p.source for p in pairs}:
-            return variant
-    return None

@@ -8,10 +8,14 @@ import keras
 
 from keras_twins.config import TwinsConfig
 from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.filling import value_fault
 from keras_twins.weights.mapping import load_state
 from keras_twins.weights.readers import file_kind
 from keras_twins.weights.readers import read_checkpoint
 from keras_twins.weights.unwrapping import unwrap
+
+_AUXILIARY = "auxiliary_head"
+"""Attribute and group of the head that stands beside the model's graph."""
 
 
 def load_weights_file(
@@ -60,7 +64,8 @@ def load_keras_file(
     Args:
         model: The model.
         path: The file.
-        include_top: Whether the model has what the file may have beyond it.
+        include_top: Whether the model has the classifier; where not, the file
+            may have one.
 
     Raises:
         CheckpointError: If the file does not fit.
@@ -69,25 +74,37 @@ def load_keras_file(
     try:
         _check_keras_file(model, path, include_top)
         model.load_weights(path)
-        _check_finite(model)
+        _check_values(model)
     except Exception as error:
         # h5py and Keras raise whatever comes from damaged bytes.
         model.set_weights(before)
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CheckpointError(
             f"The weights file {os.fspath(path)} does not fit the model "
-            f"{model.name}, which was left as it was: {reason} Pass a "
-            "`.weights.h5` file that `save_weights` wrote for the same "
-            "architecture, channels and number of classes; a file of another "
-            "number of classes fits with `include_top=False`."
+            f"{model.name}, which was left as it was: {reason} "
+            f"{_suggest(model)}"
         ) from error
 
 
-def _check_finite(model: keras.Model) -> None:
+def _suggest(model: keras.Model) -> str:
+    file = "Pass a `.weights.h5` file that `save_weights` wrote for the same "
+    if any("decode_head/" in variable.path for variable in model.weights):
+        return (
+            f"{file}variant, head and channels, with the same `num_classes` "
+            "and numbers of filters."
+        )
+    return (
+        f"{file}architecture, channels and number of classes; a file of "
+        "another number of classes fits with `include_top=False`."
+    )
+
+
+def _check_values(model: keras.Model) -> None:
     for variable in model.weights:
         value = keras.ops.cast(keras.ops.convert_to_tensor(variable), "float32")
-        if not bool(keras.ops.all(keras.ops.isfinite(value))):
-            raise CheckpointError(f"{variable.path} has values not finite.")
+        fault = value_fault(variable.path, keras.ops.convert_to_numpy(value))
+        if fault is not None:
+            raise CheckpointError(f"{variable.path} holds {fault}.")
 
 
 def _check_keras_file(
@@ -97,7 +114,7 @@ def _check_keras_file(
 
     Keras numbers layers by their class, and does not look at those that a
     file has beyond the model's: the blocks of a deeper network would slip
-    into wrong places.
+    into wrong places. An auxiliary head that the model lacks may be there.
     """
     import h5py
 
@@ -106,12 +123,19 @@ def _check_keras_file(
     with h5py.File(path, "r") as file:
         if "layers" not in file:
             raise CheckpointError("It holds no Keras model.")
-        datasets = dict(_weights_of(file["layers"]))
-        head = {n: d for n, d in datasets.items() if n.startswith("dense/")}
+        auxiliary = hasattr(model, _AUXILIARY)
+        if auxiliary and _AUXILIARY not in file:
+            raise CheckpointError(
+                "It has no auxiliary head, but the model has: build it with "
+                "`auxiliary_weight=0`."
+            )
+        groups = ("layers", _AUXILIARY) if auxiliary else ("layers",)
+        datasets = [x for group in groups for x in _weights_of(file[group])]
+        head = [d for name, d in datasets if name.startswith("dense/")]
         wanted = collections.Counter(tuple(v.shape) for v in model.weights)
-        found = collections.Counter(d.shape for d in datasets.values())
+        found = collections.Counter(d.shape for _, d in datasets)
         spare = collections.Counter(
-            () if include_top else (d.shape for d in head.values())
+            () if include_top else (d.shape for d in head)
         )
         lacking, beyond = wanted - found, found - wanted - spare
         if lacking or beyond:

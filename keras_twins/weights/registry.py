@@ -51,6 +51,11 @@ class Source:
         """Whether a published digest, or its start, is known."""
         return bool(self.sha256 or self.sha256_prefix)
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether `HF_ENDPOINT` names the host."""
+        return "{endpoint}" in self.url
+
     def resolve_url(self) -> str:
         """Returns the address with the host that `HF_ENDPOINT` names."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT

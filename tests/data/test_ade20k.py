@@ -161,6 +161,27 @@ def test_orders_follow_from_the_seed_and_the_pass(folder):
     assert first != second
 
 
+def test_passes_begin_anywhere(folder):
+    every = order(load_ade20k(folder, shuffle_seed=5).take(3 * COUNT))
+    for start in (1, COUNT, 2 * COUNT - 1):
+        rest = load_ade20k(folder, shuffle_seed=5, start=start).take(COUNT)
+        assert order(rest) == every[start : start + COUNT]
+
+
+def test_what_comes_before_the_start_is_not_read(folder):
+    (first,) = order(load_ade20k(folder, shuffle_seed=5).take(1))
+    break_file(training(folder, "images", first))
+    rest = load_ade20k(folder, shuffle_seed=5, start=1).take(COUNT - 1)
+    assert first not in order(rest)
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_wrong_starts(folder, seed):
+    start = 1 if seed is None else -1
+    with pytest.raises(ValueError, match=f"`start` must.*start={start}"):
+        load_ade20k(folder, shuffle_seed=seed, start=start)
+
+
 def test_pictures_get_three_channels_and_stand_upright(tmp_path):
     tags = Image.Exif()
     tags[ORIENTATION] = 6
@@ -208,7 +229,12 @@ BROKEN = {
     "coloured": (
         "annotations",
         lambda path: save(Image.fromarray(pixels()), path),
-        "one index per pixel.*mode RGB",
+        "one index of 8 bits per pixel.*mode RGB",
+    ),
+    "one bit": (
+        "annotations",
+        lambda path: save(Image.fromarray(np.zeros((12, 16), bool)), path),
+        "other depths to be saved with 8 bits.*mode 1 ",
     ),
     "out of range": (
         "annotations",

@@ -1,3 +1,4 @@
+import json
 import math
 
 import keras
@@ -68,6 +69,11 @@ def test_nothing_labelled():
     )
     assert math.isnan(scores.mean_iou) and math.isnan(scores.pixel_accuracy)
     assert scores.confusion.sum() == 0
+    for nothing in (scores, evaluate_segmentation(seer(3), [], 3, AS_IS)):
+        results = json.loads(json.dumps(nothing.to_dict(), allow_nan=False))
+        assert results.pop("images") == nothing.images
+        assert results.pop("class_iou") == [None] * 3
+        assert set(results.values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from keras_twins.segmentation.passes import InferenceSettings
 from keras_twins.segmentation.prediction import as_pixels
 from keras_twins.segmentation.prediction import predict_sliding
 from keras_twins.segmentation.prediction import predict_whole
-from keras_twins.segmentation.prediction import windows
+from keras_twins.segmentation.sliding_windows import windows
 from tests.tiny import randomise
 from tests.tiny import to_numpy
 
@@ -232,6 +232,16 @@ def test_models_of_probabilities():
         segment(model, image, from_logits=False, **kinds)
 
 
+def test_the_kind_of_scores_is_found_out():
+    image, model = picture(40, 40), Fake()
+    activated = Fake(lambda batch: softmax(model.predict_on_batch(batch)))
+    kinds = {"resize": None, "flip": True, "probabilities": True}
+    expected = segment(model, image, **kinds).probabilities
+    for each in (model, activated):
+        result = segment(each, image, from_logits=None, **kinds)
+        np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
+
+
 def test_more_than_255_classes_take_wider_labels():
     model = Fake(lambda batch: np.eye(300)[batch[..., 0].astype(int) + 40])
     image = np.full((32, 32), 250, "uint8")
@@ -269,6 +279,8 @@ def test_images_of_other_kinds(shape, dtype):
         (np.zeros((40,)), r"shape=\(40,\)"),
         (np.zeros((0, 40, 3)), r"shape=\(0, 40, 3\)"),
         (np.full((40, 40, 3), np.nan), "4800 that are NaN"),
+        (np.full((40, 40), 256, "uint16"), "up to 256, of type uint16"),
+        (np.full((40, 40, 3), 2**20), "up to 1048576, of type int64"),
         (np.array([["a"]]), "NumPy array of numbers"),
         ("photo.jpg", "type str"),
     ],
@@ -302,11 +314,46 @@ def test_images_that_get_too_small_are_refused(size, arguments, message):
         ({"stride": (1, 2, 3)}, r"stride=\(1, 2, 3\)"),
         ({"size": 64, "stride": 65}, "stride=65, size=64"),
         ({"mode": "slide", "batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 1.5}, "batch_size=1.5"),
+        ({"size": (64.0, 64.0)}, r"size=\(64.0, 64.0\)"),
+        ({"stride": 32.0}, "stride=32.0"),
+        ({"scales": 1.0}, r"such as \(1.0,\). Received: scales=1.0"),
+        ({"scales": (1, float("nan"))}, r"scales=\(1, nan\)"),
+        ({"scales": (float("inf"),)}, r"scales=\(inf,\)"),
+        ({"scales": "1"}, "scales='1'"),
+        ({"resize": 512}, "resize=512"),
+        ({"resize": (512, 51.2)}, r"resize=\(512, 51.2\)"),
+        ({"resize": (512, 512, 3)}, r"resize=\(512, 512, 3\)"),
     ],
 )
 def test_wrong_settings_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
+        InferenceSettings(**arguments)
+    with pytest.raises(ValueError, match=message):
         segment(Fake(), picture(64, 64), **arguments)
+
+
+def test_settings_may_be_numbers_of_numpy():
+    image, model = picture(64, 64), Fake()
+    scores = predict_sliding(
+        model, image, np.int64(32), np.array([16, 32]), np.int32(2)
+    )
+    np.testing.assert_array_equal(
+        scores, predict_sliding(model, image, 32, (16, 32), 2)
+    )
+    chosen = InferenceSettings(
+        scales=np.array([0.5, 1]), resize=[np.int64(64), 64]
+    )
+    assert chosen.scales == (0.5, 1.0)
+    probabilities = predict_multi_scale(
+        model, image, chosen.scales, settings=chosen
+    )
+    np.testing.assert_array_equal(
+        probabilities,
+        predict_multi_scale(
+            model, image, (0.5, 1), settings=InferenceSettings(resize=(64, 64))
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,6 +368,33 @@ def test_wrong_settings_are_named(arguments, message):
 def test_models_of_other_outputs_are_refused(output, message):
     with pytest.raises(ValueError, match=message):
         predict_whole(Fake(output), picture(40, 40))
+
+
+@pytest.mark.parametrize("mode", ["whole", "slide"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_refused(mode, value):
+    model = Fake()
+
+    def scores(batch):
+        maps = np.stack([model.scores(image) for image in batch])
+        maps[0, 20, 3, 1] = value
+        return maps
+
+    settings = {"mode": mode, "resize": None, "size": 32, "stride": 32}
+    with pytest.raises(ValueError, match="1 of .* that are NaN or infinite"):
+        segment(Fake(scores), picture(40, 40), **settings)
+
+
+def test_a_model_that_fails_on_small_images():
+    def refuse(batch):
+        raise RuntimeError("kernel size cannot be greater than the input")
+
+    for arguments in ({}, {"size": 16, "stride": 16}):
+        image = picture(40, 40) if arguments else picture(10, 10)
+        with pytest.raises(ValueError, match="32x32 pixels or more"):
+            predict_sliding(Fake(refuse), image, **arguments)
+    with pytest.raises(RuntimeError, match="kernel size"):
+        predict_sliding(Fake(refuse), picture(32, 32))
 
 
 def test_a_model_of_a_fixed_size_takes_windows_of_it():

@@ -67,11 +67,12 @@ def test_sum_and_pixelwise_losses():
     np.testing.assert_allclose(total, expected.sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 3), (2, 1, 1)])
+@pytest.mark.parametrize("shape", [(2, 4, 3), (2, 1, 1), (2,)])
 def test_sample_weights_multiply_the_losses(shape):
     labels, logits = batch()
     weights = np.random.default_rng(1).random(shape).astype("float32")
-    expected = (pixel_losses(labels, logits) * weights).sum()
+    spread = weights.reshape(2, 1, 1) if shape == (2,) else weights
+    expected = (pixel_losses(labels, logits) * spread).sum()
     np.testing.assert_allclose(
         value(SegmentationCrossEntropy(), labels, logits, weights),
         expected / (labels != 255).sum(),

@@ -1,6 +1,7 @@
 """Semantic FPN and UPerNet as models: shapes, training, saving."""
 
 import dataclasses
+import warnings
 
 import keras
 import numpy as np
@@ -97,10 +98,10 @@ def test_training_lowers_the_loss(cls):
 def test_the_auxiliary_head_trains_and_is_seen_by_training_only():
     model = build(UPerNet, dropout_rate=0.0)
     x = pixels(2, 64, 64, 3)
-    outputs = model(x, training=True)
+    outputs = model.call_with_auxiliary(x)
     assert set(outputs) == {"scores", "auxiliary"}
     assert outputs["auxiliary"].shape == (2, 64, 64, 4)
-    assert model(x, training=False).shape == (2, 64, 64, 4)
+    assert model(x, training=True).shape == (2, 64, 64, 4)
     head = model.auxiliary_head
     before = to_numpy(head.classifier.kernel).copy()
     model.compile("adam", loss())
@@ -113,7 +114,7 @@ def test_the_share_of_the_auxiliary_loss(weight):
     model = build(UPerNet, auxiliary_weight=weight, dropout_rate=0.0)
     model.compile("sgd", loss())
     x, y = pixels(2, 64, 64, 3), labels(2, 64, 64)
-    outputs = model(x, training=True)
+    outputs = model.call_with_auxiliary(x)
     first, second = (
         float(to_numpy(loss()(y, outputs[name])))
         for name in ("scores", "auxiliary")
@@ -126,8 +127,50 @@ def test_no_auxiliary_head():
     model = build(UPerNet, auxiliary_weight=0)
     assert not any("auxiliary" in v.path for v in model.weights)
     assert model(pixels(1, 64, 64, 3), training=True).shape == (1, 64, 64, 4)
+    with pytest.raises(ValueError, match="no auxiliary head"):
+        model.call_with_auxiliary(pixels(1, 64, 64, 3))
     with pytest.raises(ValueError, match="must not be negative.*-1"):
         build(UPerNet, auxiliary_weight=-1)
+
+
+def test_as_a_part_of_another_model_it_gives_its_scores():
+    """A graph has one output here, also in training."""
+    part = build(UPerNet, dropout_rate=0.0)
+    whole = keras.Sequential([keras.Input((64, 64, 3)), part])
+    x = pixels(2, 64, 64, 3)
+    expected = part.call_with_auxiliary(x)["scores"]
+    np.testing.assert_allclose(
+        to_numpy(whole(x, training=True)), to_numpy(expected), atol=1e-5
+    )
+    kernel = part.get_layer("decode_head").classifier.kernel
+    before = to_numpy(kernel).copy()
+    whole.compile("adam", loss())
+    with warnings.catch_warnings():
+        # Of the auxiliary head, which is not trained here.
+        warnings.filterwarnings("ignore", "Gradients do not exist")
+        whole.train_on_batch(x, labels(2, 64, 64))
+    assert not np.allclose(to_numpy(kernel), before)
+
+
+def test_several_losses_are_refused():
+    model = build(UPerNet)
+    model.compile("adam", [loss()])
+    with pytest.raises(ValueError, match="must be one loss"):
+        model.train_on_batch(pixels(2, 64, 64, 3), labels(2, 64, 64))
+
+
+@both
+def test_what_is_frozen_stays_frozen(cls, tmp_path):
+    model = build(cls)
+    model.backbone.trainable = False
+    model.backbone.get_layer("stage3_patch_embedding").trainable = True
+    model.get_layer("decode_head").trainable = False
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    names = [v.path for v in model.trainable_variables]
+    assert names
+    assert len(names) < len(model.variables) / 2
+    assert [v.path for v in again.trainable_variables] == names
 
 
 def test_losses_by_name():
@@ -212,7 +255,6 @@ GMACS = {
     "svt_base": (67, 261),
     "svt_large": (102, 297),
 }
-FINAL_NORM_AND_HEAD = 1000
 
 
 @pytest.mark.parametrize("variant", PUBLISHED)
@@ -234,4 +276,7 @@ def test_published_parameters_and_products(variant):
         assert (count + unused) / 1e6 == pytest.approx(official[i], abs=6e-4)
         flops = keras_twins.count_flops(model, (512, 512, 3))
         assert not flops.uncounted
-        print(variant, cls.__name__, flops.total_macs / 1e9, GMACS[variant][i])
+        # The paper counts Semantic FPN without attention; its counter is not
+        # ours, and 1.1 G is 0.4 % of UPerNet.
+        macs = flops.macs("readme" if cls is SemanticFPN else "products")
+        assert macs / 1e9 == pytest.approx(GMACS[variant][i], abs=1.1)

@@ -16,6 +16,7 @@ from keras_twins.weights import CheckpointError
 from keras_twins.weights import WeightsDownloadError
 from keras_twins.weights import segmentation_registry as registry
 from keras_twins.weights import write_safetensors
+from tests.tiny import PCPVT
 from tests.tiny import SHALLOW
 from tests.tiny import randomise
 from tests.weights.server import run_server
@@ -33,9 +34,9 @@ def _small_variant(monkeypatch):
     monkeypatch.setitem(VARIANTS, "svt_small", SHALLOW)
 
 
-def build(cls, weights=None, num_classes=5, **kwargs):
+def build(cls, weights=None, num_classes=5, variant="svt_small", **kwargs):
     return cls.from_twins(
-        "svt_small", weights, num_classes, **{**TINY[cls], **kwargs}
+        variant, weights, num_classes, **{**TINY[cls], **kwargs}
     )
 
 
@@ -51,13 +52,12 @@ def predict(model) -> np.ndarray:
 
 
 @both
-@pytest.mark.parametrize("naming", ["mmsegmentation", "official"])
-def test_there_and_back(cls, naming, tmp_path):
-    dialect = {"official": "official_segmentation"}.get(naming, naming)
+@pytest.mark.parametrize("dialect", ["mmsegmentation", "official_segmentation"])
+def test_there_and_back(cls, dialect, tmp_path):
     model = filled(cls, dialect=dialect)
-    state = export_state(model, naming)
+    state = export_state(model)
     packed = "backbone.layers.0.1.attn.attn.in_proj_weight"
-    assert (packed in state) == (naming == "mmsegmentation")
+    assert (packed in state) == (dialect == "mmsegmentation")
     write_safetensors(state, tmp_path / "model.safetensors")
     again = build(cls, tmp_path / "model.safetensors")
     # The numeric details follow from whose names they are.
@@ -93,11 +93,57 @@ def test_what_no_model_reads_is_left_over_and_named(tmp_path, caplog):
     np.testing.assert_allclose(predict(again), predict(model), atol=1e-6)
 
 
-def test_keras_files(tmp_path):
-    model = filled(SemanticFPN)
-    model.save_weights(tmp_path / "model.weights.h5")
-    again = build(SemanticFPN, tmp_path / "model.weights.h5")
+@both
+def test_keras_files(cls, tmp_path):
+    model = filled(cls, dialect="mmsegmentation")
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    again = build(cls, path, dialect="mmsegmentation")
     np.testing.assert_allclose(predict(again), predict(model), atol=1e-6)
+    # The auxiliary head, too, which no prediction shows.
+    expected = export_state(model)
+    for name, values in export_state(again).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_keras_files_do_not_tell_their_dialect(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    filled(SemanticFPN).save_weights(path)
+    with pytest.raises(
+        ValueError,
+        match="'official_segmentation' after.*'mmsegmentation' after.*=None",
+    ):
+        build(SemanticFPN, path)
+
+
+def test_keras_files_with_and_without_an_auxiliary_head(tmp_path):
+    path, dialect = tmp_path / "model.weights.h5", "official_segmentation"
+    model = filled(UPerNet)
+    model.save_weights(path)
+    single = build(UPerNet, path, dialect=dialect, auxiliary_weight=0)
+    np.testing.assert_allclose(predict(single), predict(model), atol=1e-6)
+    single.save_weights(path)
+    with pytest.raises(CheckpointError, match="no auxiliary.*ry_weight=0`"):
+        build(UPerNet, path, dialect=dialect)
+
+
+@pytest.mark.parametrize("argument", ["num_classes", "auxiliary_filters"])
+def test_keras_files_of_other_heads(argument, tmp_path):
+    path = tmp_path / "model.weights.h5"
+    filled(UPerNet).save_weights(path)
+    with pytest.raises(CheckpointError, match="`num_classes` and") as caught:
+        build(UPerNet, path, dialect="official_segmentation", **{argument: 9})
+    assert "include_top" not in str(caught.value)
+
+
+def test_keras_files_have_no_negative_variances(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    model = filled(UPerNet)
+    weights = [v for v in model.weights if v.path.endswith("moving_variance")]
+    weights[-1].assign(-keras.ops.convert_to_tensor(weights[-1]))
+    model.save_weights(path)
+    with pytest.raises(CheckpointError, match="variances below zero"):
+        build(UPerNet, path, dialect="official_segmentation")
 
 
 @pytest.mark.parametrize(
@@ -124,11 +170,21 @@ def test_keras_files(tmp_path):
             "not finite",
         ),
         (
+            lambda s: s.update(
+                {
+                    "decode_head.scale_heads.0.0.bn.running_var": np.full(
+                        8, -0.1, "float32"
+                    )
+                }
+            ),
+            "running_var: holds variances below zero",
+        ),
+        (
             lambda s: s.update({"backbone.odd.name": np.ones(3, "float32")}),
             "odd.name: an unknown name",
         ),
     ],
-    ids=["missing", "unknown", "classes", "nan", "backbone"],
+    ids=["missing", "unknown", "classes", "nan", "variance", "backbone"],
 )
 def test_wrong_files(change, message, tmp_path):
     state = export_state(filled(SemanticFPN))
@@ -136,6 +192,34 @@ def test_wrong_files(change, message, tmp_path):
     write_safetensors(state, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=message):
         build(SemanticFPN, tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "hint"),
+    [
+        (UPerNet, {"num_classes": 7}, "with `num_classes=5`"),
+        (UPerNet, {"filters": 9}, "with `filters=8`"),
+        (SemanticFPN, {"filters": 9}, "with `filters=8`"),
+        (SemanticFPN, {"pyramid_filters": 9}, "with `pyramid_filters=6`"),
+        (UPerNet, {"auxiliary_filters": 9}, "with `auxiliary_filters=6`"),
+        (UPerNet, {"variant": "pcpvt_small"}, "looks like svt_small"),
+    ],
+)
+def test_files_of_other_sizes(cls, arguments, hint, tmp_path, monkeypatch):
+    monkeypatch.setitem(VARIANTS, "pcpvt_small", PCPVT)
+    path = tmp_path / "model.safetensors"
+    write_safetensors(export_state(filled(cls)), path)
+    with pytest.raises(CheckpointError, match=hint) as caught:
+        build(cls, path, **arguments)
+    assert "reset_classifier" not in str(caught.value)
+
+
+def test_files_without_an_auxiliary_head(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = filled(UPerNet, auxiliary_weight=0)
+    write_safetensors(export_state(model), path)
+    with pytest.raises(CheckpointError, match="with `auxiliary_weight=0`, for"):
+        build(UPerNet, path)
 
 
 def test_the_head_of_another_model(tmp_path):

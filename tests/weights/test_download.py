@@ -152,9 +152,17 @@ def test_when_all_fail_one_error_tells_why_and_the_ways_out(server, folder):
     ):
         fetch(first, second, folder=folder)
     told = (first.url, why_first, second.url, why_second, "`weights=`")
-    for part in (*told, str(folder), "HF_ENDPOINT", first.file_name):
+    for part in (*told, str(folder), first.file_name):
         assert part in str(caught.value)
     assert names(folder) == set()
+
+
+def test_a_mirror_is_named_where_one_has_an_effect(server, folder, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    for host, named in ((server.url, False), ("{endpoint}", True)):
+        with pytest.raises(WeightsDownloadError, match="404") as caught:
+            fetch(source_of(f"{host}/no"), folder=folder)
+        assert ("HF_ENDPOINT" in str(caught.value)) == named
 
 
 def test_a_corrupt_cached_file_is_replaced(server, folder):

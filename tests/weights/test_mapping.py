@@ -17,7 +17,6 @@ from keras_twins.weights import export_state
 from keras_twins.weights import load_state
 from keras_twins.weights import write_safetensors
 from keras_twins.weights.filling import adapt_stem
-from keras_twins.weights.filling import recognise_variant
 from tests.tiny import PCPVT
 from tests.tiny import SHALLOW
 from tests.tiny import SVT
@@ -181,29 +180,6 @@ def test_counters_of_batch_norms_are_ignored():
     counter = {"x.num_batches_tracked": np.asarray(3)}
     state = export_state(model, SHALLOW) | counter
     load_state(model, SHALLOW, state, include_top=False)
-
-
-def names_only(variant: str) -> dict[str, np.ndarray]:
-    """Returns the names of a variant, its widths, and no numbers."""
-    config = VARIANTS[variant]
-    state = {p.source: np.zeros(1) for p in expected_pairs(config)}
-    state["patch_embeds.0.proj.weight"] = np.zeros(
-        (config.embed_dims[0], 3, 4, 4)
-    )
-    return state
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_checkpoint_is_recognised(variant):
-    assert recognise_variant(names_only(variant)) == variant
-
-
-def test_the_wrong_variant_is_named():
-    assert recognise_variant(export_state(backbone(), SHALLOW)) is None
-    with pytest.raises(CheckpointError, match="looks like svt_base"):
-        load_state(
-            backbone(), SHALLOW, names_only("svt_base"), include_top=False
-        )
 
 
 def test_a_stem_for_other_channels():

@@ -2,6 +2,12 @@
 
 To import it is to register its classes with Keras, which files and preset
 folders that hold them need.
+
+`from_preset` of `TwinsBackbone`, `TwinsImageClassifier`, its preprocessor and
+its converter take `"hf://timm/twins_<variant>.in1k"`. KerasHub's own classes,
+such as `keras_hub.models.ImageClassifier`, do not: their list of timm's
+architectures is fixed and has no Twins. Folders that `save_to_preset` wrote,
+both can read.
 """
 
 try:

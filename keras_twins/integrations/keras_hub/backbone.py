@@ -50,7 +50,7 @@ class TwinsBackbone(keras_hub.models.FeaturePyramidBackbone):
         Map of shape `(batch, height / 32, width / 32, channels)`.
 
     Raises:
-        ValueError: If the shape or the data format does not fit.
+        ValueError: If the config, the shape or the data format does not fit.
 
     Example:
 
@@ -75,8 +75,7 @@ class TwinsBackbone(keras_hub.models.FeaturePyramidBackbone):
         dtype: DType = None,
         **kwargs: Any,
     ):
-        if not isinstance(config, TwinsConfig):
-            config = TwinsConfig(**config)
+        config = _read_config(config)
         options = BackboneOptions(
             drop_path_rate=drop_path_rate,
             dropout_rate=dropout_rate,
@@ -146,3 +145,16 @@ class TwinsBackbone(keras_hub.models.FeaturePyramidBackbone):
             **dataclasses.asdict(self.options),
             "dtype": serialize_dtype(self),
         }
+
+
+def _read_config(config: TwinsConfig | Mapping[str, Any]) -> TwinsConfig:
+    if isinstance(config, TwinsConfig):
+        return config
+    if isinstance(config, Mapping):
+        return TwinsConfig(**config)
+    raise ValueError(
+        "`config` must be a `keras_twins.TwinsConfig`, such as "
+        '`keras_twins.VARIANTS["svt_small"]`, or its dictionary; by name, '
+        '`TwinsBackbone.from_preset("hf://timm/twins_svt_small.in1k")` builds '
+        f"a backbone. Received: config={config!r}"
+    )

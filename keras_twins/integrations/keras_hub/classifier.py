@@ -14,6 +14,9 @@ from keras_twins.integrations.keras_hub.presets import pixel_scaling
 from keras_twins.integrations.keras_hub.presets import timm_variant
 from keras_twins.weights import load_pretrained
 
+# Of the images that timm's weights were trained on.
+_SIDE = 224
+
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class TwinsImageConverter(keras_hub.layers.ImageConverter):
@@ -43,7 +46,7 @@ class TwinsImageConverter(keras_hub.layers.ImageConverter):
             return super().from_preset(preset, **kwargs)
         defaults = {
             **pixel_scaling(),
-            "image_size": (224, 224),
+            "image_size": (_SIDE, _SIDE),
             "interpolation": "bicubic",
             "antialias": True,
         }
@@ -114,7 +117,9 @@ class TwinsImageClassifier(keras_hub.models.ImageClassifier):
             load_weights: Whether to load the weights.
             **kwargs: Arguments of the classifier to set otherwise, and
                 `dtype` and `image_shape` of the backbone. With
-                `num_classes`, the head starts from random values.
+                `num_classes`, the head starts from random values. Of timm's
+                handles, the preprocessor resizes to the height and width of
+                `image_shape`.
 
         Returns:
             A `TwinsImageClassifier`.
@@ -135,8 +140,13 @@ class TwinsImageClassifier(keras_hub.models.ImageClassifier):
         }
         config = VARIANTS[variant]
         if "preprocessor" not in kwargs:
-            preprocessor = cls.preprocessor_cls.from_preset(preset)
-            kwargs["preprocessor"] = preprocessor
+            sides = of_backbone.get("image_shape", (None, None))[:2]
+            converter = cls.preprocessor_cls.image_converter_cls.from_preset(
+                preset, image_size=tuple(side or _SIDE for side in sides)
+            )
+            kwargs["preprocessor"] = cls.preprocessor_cls.from_preset(
+                preset, image_converter=converter
+            )
         model = cls(
             backbone=TwinsBackbone(config, **of_backbone),
             num_classes=kwargs.pop("num_classes", IMAGENET_CLASSES),

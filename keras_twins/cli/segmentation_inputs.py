@@ -1,0 +1,178 @@
+"""What the commands of segmentation read: models, settings, data."""
+
+import argparse
+import importlib
+import pathlib
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from typing import Any
+
+from keras_twins.segmentation.passes import MULTI_SCALES
+from keras_twins.segmentation.passes import InferenceSettings
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+HEADS = ("semantic_fpn", "upernet")
+"""What `--head` takes."""
+
+_CLASSES = 150
+
+
+def inference_settings(arguments: argparse.Namespace) -> InferenceSettings:
+    """Returns how images go through the model.
+
+    Args:
+        arguments: `mode`, `resize`, `window`, `stride` and `multi_scale`.
+
+    Returns:
+        Settings that find out whether the model returns logits.
+    """
+    return InferenceSettings(
+        mode=arguments.mode,
+        resize=tuple(arguments.resize),
+        size=arguments.window,
+        stride=arguments.stride,
+        scales=MULTI_SCALES if arguments.multi_scale else (1.0,),
+        flip=arguments.multi_scale,
+        from_logits=None,
+    )
+
+
+def segmentation_model(arguments: argparse.Namespace) -> "keras.Model":
+    """Returns the model that the arguments name.
+
+    Args:
+        arguments: `model`, `head`, `weights` and `classes`.
+
+    Returns:
+        The model.
+    """
+    from keras_twins.segmentation import SemanticFPN
+    from keras_twins.segmentation import UPerNet
+
+    if isinstance(arguments.model, pathlib.Path):
+        return _load(arguments.model)
+    classes = {"semantic_fpn": SemanticFPN, "upernet": UPerNet}
+    return classes[arguments.head or "upernet"].from_twins(
+        arguments.model,
+        arguments.weights or "ade20k",
+        arguments.classes or _CLASSES,
+    )
+
+
+def class_count(model: "keras.Model") -> int:
+    """Returns how many classes a model tells apart.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Number of channels of its output.
+
+    Raises:
+        ValueError: If its output is no map of scores.
+    """
+    shape = getattr(model, "output_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or not shape[-1]:
+        raise ValueError(
+            "The model must return one map of scores, of shape (batch, "
+            "height, width, classes). Received: a model with the output "
+            f"{shape}"
+        )
+    return int(shape[-1])
+
+
+def class_names_and_colors(
+    count: int,
+) -> "tuple[tuple[str, ...], np.ndarray]":
+    """Returns ADE20K's, or numbers and any colours for another count.
+
+    Args:
+        count: Number of classes.
+
+    Returns:
+        Names, and colours of shape `(count, 3)`, uint8.
+    """
+    import numpy as np
+
+    from keras_twins import ade20k
+
+    if count == ade20k.NUM_CLASSES:
+        return ade20k.class_names(), ade20k.palette()
+    colors = np.random.default_rng(0).integers(40, 256, (count, 3))
+    return tuple(f"class {i}" for i in range(count)), colors.astype("uint8")
+
+
+def data_set(arguments: argparse.Namespace, classes: int = _CLASSES) -> Any:
+    """Returns the pairs of images and masks; none is read yet.
+
+    Args:
+        arguments: `data`, `split` and `keep_zero_label`.
+        classes: Number of classes.
+
+    Returns:
+        A `tf.data.Dataset`.
+    """
+    from keras_twins.data import load_ade20k
+
+    return load_ade20k(
+        arguments.data,
+        arguments.split,
+        num_classes=classes,
+        reduce_zero_label=not arguments.keep_zero_label,
+    )
+
+
+def examples(data: Any) -> Iterator["tuple[np.ndarray, np.ndarray]"]:
+    """Yields images and masks.
+
+    Args:
+        data: What `data_set` returns.
+
+    Yields:
+        tuple: Pixels of shape `(height, width, 3)` and labels of shape
+            `(height, width)`.
+
+    Raises:
+        ValueError: If a file is broken, or has wrong labels.
+    """
+    errors = importlib.import_module("tensorflow").errors
+    try:
+        for example in data.as_numpy_iterator():
+            yield example["image"], example["mask"]
+    except errors.InvalidArgumentError as error:
+        raise ValueError(_cause(error.message)) from error
+
+
+def _cause(message: str) -> str:
+    """Returns what was raised in Python, out of TensorFlow's report of it."""
+    found = re.search(
+        r"\bValueError: (.*?)\s*Traceback \(most recent call last\)",
+        message,
+        re.DOTALL,
+    )
+    return found[1] if found else message
+
+
+def _load(path: pathlib.Path) -> Any:
+    import keras
+
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is not a whole .keras file, which is a zip archive. Save "
+            "or copy it again."
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Keras raises whatever its parts raise: KeyError, OSError, TypeError.
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be loaded as a Keras model: "
+            f"{type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,41 @@
+"""Which layers of a model are frozen, for its configuration."""
+
+from collections.abc import Sequence
+
+import keras
+
+
+def frozen_layers(model: keras.Model) -> list[str]:
+    """Returns the names of the layers that are not trained.
+
+    Args:
+        model: A model.
+
+    Returns:
+        Names among `model.layers`.
+    """
+    return [layer.name for layer in model.layers if not layer.trainable]
+
+
+def restore_trainable(
+    model: keras.Model, trainable: bool, frozen: Sequence[str] | None
+) -> None:
+    """Freezes what was frozen in a model of the same configuration.
+
+    What is frozen within the layers, as those of a backbone that came back
+    from its own configuration, stays so.
+
+    Args:
+        model: A model.
+        trainable: The model's own `trainable`.
+        frozen: What `frozen_layers` returned; `None` in files that are older.
+    """
+    # Not if it is true: that would thaw every layer.
+    if not trainable:
+        model.trainable = False
+    if frozen is None:
+        return
+    for layer in model.layers:
+        wanted = layer.name not in frozen
+        if layer.trainable != wanted:
+            layer.trainable = wanted
