@@ -7,6 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BACKENDS := tensorflow jax torch
 # Compiling takes one core most of the time: two tests at once.
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
+PARITY := tests/test_parity.py tests/test_parity_segmentation.py
+# What meets no backend, or starts processes of its own for each of them.
+ONCE := tests/weights_port/test_golden.py tests/weights_port/test_inspection.py \
+  tests/weights_port/test_paddle.py tests/weights_port/test_recognise.py \
+  tests/weights_port/test_tables.py tests/weights/test_download.py \
+  tests/benchmark/test_costs.py tests/benchmark/test_speed.py \
+  tests/data/test_photometric.py tests/data/test_paired_augmentation.py \
+  tests/data/test_ade20k.py
 
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -23,10 +31,12 @@ test: $(VENV)/dev.stamp
 	@for backend in $(BACKENDS); do \
 	  echo "== $$backend" && \
 	  KERAS_BACKEND=$$backend $(BIN)/python $(PYTEST) -m "not slow and not network" \
-	    --ignore tests/test_parity.py && \
+	    $(addprefix --ignore ,$(PARITY)) \
+	    $$(test $$backend = $(firstword $(BACKENDS)) \
+	      || echo $(addprefix --ignore ,$(ONCE))) && \
 	  KERAS_BACKEND=$$backend XLA_FLAGS=--xla_backend_optimization_level=3 \
 	    $(BIN)/python $(PYTEST) -m "not slow and not network" \
-	    --dist worksteal tests/test_parity.py \
+	    --dist worksteal $(PARITY) \
 	    || exit 1; \
 	done
 

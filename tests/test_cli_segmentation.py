@@ -166,8 +166,8 @@ def test_class_255_is_drawn(photo, tmp_path, capsys):
     ("options", "message"),
     [
         (
-            ["--weights", "x.pth", "--classes", "7"],
-            "--weights, --classes: only",
+            ["--classes", "7", "--dialect", "mmsegmentation"],
+            "--classes, --dialect: only",
         ),
         (["--head", "upernet"], "--head: only for a variant"),
         (["--alpha", "2"], "from 0 to 1. Received: 2"),

@@ -31,7 +31,7 @@ from weights_port.parity import compare_output
 SEGMENTATION_MANIFESTS = ("mmseg_twins_main.json", "mmseg_twins_rest.json")
 """Files in `tests/golden`."""
 
-SEGMENTATION_SOURCES: Mapping[str, type[SegmentationModel]] = {
+SEGMENTATION_SOURCES: Mapping[str, type[SemanticFPN] | type[UPerNet]] = {
     "mmseg_semantic_fpn": SemanticFPN,
     "mmseg_upernet": UPerNet,
 }

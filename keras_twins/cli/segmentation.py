@@ -18,6 +18,7 @@ from keras_twins.cli.segmentation_inputs import data_set
 from keras_twins.cli.segmentation_inputs import examples
 from keras_twins.cli.segmentation_inputs import inference_settings
 from keras_twins.cli.segmentation_inputs import segmentation_model
+from keras_twins.config import DIALECTS
 from keras_twins.segmentation.passes import MULTI_SCALES
 
 _SHOWN = 5
@@ -80,6 +81,12 @@ def _add_model(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--classes", type=positive, help="of the weights file (default 150)"
+    )
+    sub.add_argument(
+        "--dialect",
+        choices=sorted(DIALECTS),
+        help="numeric details; files in the names of a code base tell theirs, "
+        "a .weights.h5 file needs it",
     )
 
 

@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-_MODEL_OPTIONS = ("head", "weights", "classes")
+_MODEL_OPTIONS = ("head", "weights", "classes", "dialect")
 
 
 def share(text: str) -> float:

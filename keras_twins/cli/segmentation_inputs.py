@@ -46,7 +46,7 @@ def segmentation_model(arguments: argparse.Namespace) -> "keras.Model":
     """Returns the model that the arguments name.
 
     Args:
-        arguments: `model`, `head`, `weights` and `classes`.
+        arguments: `model`, `head`, `weights`, `classes` and `dialect`.
 
     Returns:
         The model.
@@ -61,6 +61,7 @@ def segmentation_model(arguments: argparse.Namespace) -> "keras.Model":
         arguments.model,
         arguments.weights or "ade20k",
         arguments.classes or _CLASSES,
+        dialect=arguments.dialect,
     )
 
 

@@ -73,6 +73,7 @@ def _is_size(sides: Any) -> bool:
         isinstance(sides, tuple | list)
         and len(sides) == 2
         and all(
-            isinstance(side, numbers.Integral) and side >= 1 for side in sides
+            isinstance(side, numbers.Integral) and int(side) >= 1
+            for side in sides
         )
     )

@@ -34,29 +34,29 @@ def choose_naming(config: TwinsConfig, naming: Naming | None) -> Naming:
         ValueError: If the naming is unknown, or `None` where no naming
             stands for the details of the backbone.
     """
-    fitting = [
+    fitting: list[Naming] = [
         name
         for name, dialect in DENSE_DIALECTS.items()
         if _has_dialect(config, dialect)
     ]
-    if naming is None and fitting:
-        return fitting[0]
-    if naming is None or naming not in DENSE_DIALECTS:
+    chosen = naming or next(iter(fitting), None)
+    dialect = DENSE_DIALECTS.get(chosen) if chosen else None
+    if chosen is None or dialect is None:
         raise ValueError(
             f"`naming` must be one of {sorted(DENSE_DIALECTS)}; it has a "
             "default only if the backbone has the dialect "
             f"{' or '.join(map(repr, DENSE_DIALECTS.values()))}. Received: "
             f"naming={naming!r}"
         )
-    if naming not in fitting:
+    if chosen not in fitting:
         warnings.warn(
-            f"A file in {naming!r} naming is read with the dialect "
-            f"{DENSE_DIALECTS[naming]!r}, which the model does not have: the "
+            f"A file in {chosen!r} naming is read with the dialect "
+            f"{dialect!r}, which the model does not have: the "
             "scores will be others. Pass the model's own as `dialect=` to "
             "`from_twins` where the file is read.",
             stacklevel=3,
         )
-    return naming
+    return chosen
 
 
 def has_windows(config: TwinsConfig) -> bool:
