@@ -1,7 +1,6 @@
 """Semantic FPN and UPerNet as models: shapes, training, saving."""
 
 import dataclasses
-import warnings
 
 import keras
 import numpy as np
@@ -142,14 +141,6 @@ def test_as_a_part_of_another_model_it_gives_its_scores():
     np.testing.assert_allclose(
         to_numpy(whole(x, training=True)), to_numpy(expected), atol=1e-5
     )
-    kernel = part.get_layer("decode_head").classifier.kernel
-    before = to_numpy(kernel).copy()
-    whole.compile("adam", loss())
-    with warnings.catch_warnings():
-        # Of the auxiliary head, which is not trained here.
-        warnings.filterwarnings("ignore", "Gradients do not exist")
-        whole.train_on_batch(x, labels(2, 64, 64))
-    assert not np.allclose(to_numpy(kernel), before)
 
 
 def test_several_losses_are_refused():
@@ -179,7 +170,14 @@ def test_losses_by_name():
     # With labels, Keras's own fails on maps on PyTorch.
     model.compile("adam", "categorical_crossentropy")
     y = np.eye(4, dtype="float32")[np.minimum(labels(2, 64, 64), 3)]
-    assert np.isfinite(model.train_on_batch(pixels(2, 64, 64, 3), y))
+    x = pixels(2, 64, 64, 3)
+    outputs = model.call_with_auxiliary(x)
+    found = model.compute_loss(x, y, outputs)
+    expected = sum(
+        share * keras.losses.CategoricalCrossentropy()(y, outputs[name])
+        for name, share in (("scores", 1.0), ("auxiliary", 0.4))
+    )
+    np.testing.assert_allclose(to_numpy(found), to_numpy(expected), rtol=1e-5)
 
 
 @both
@@ -200,8 +198,10 @@ def test_saving(cls, tmp_path):
     np.testing.assert_allclose(fresh.predict_on_batch(x), expected, atol=1e-6)
 
 
-@both
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "cls, policy",
+    [(SemanticFPN, "mixed_bfloat16"), (UPerNet, "mixed_float16")],
+)
 def test_mixed_precision(cls, policy):
     model = build(cls, dtype=policy)
     model.compile("adam", loss())
