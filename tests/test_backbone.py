@@ -264,3 +264,8 @@ def test_variants_are_those_of_the_paper():
     svt = keras_twins.VARIANTS["svt_small"]
     assert svt.block_kinds(3) == ("local", "global", "local", "global")
     assert set(keras_twins.VARIANTS["pcpvt_large"].block_kinds(2)) == {"global"}
+
+
+def test_a_name_is_no_config():
+    with pytest.raises(ValueError, match="from_variant.*svt_small"):
+        TwinsBackbone("svt_small")

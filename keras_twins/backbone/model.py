@@ -91,8 +91,7 @@ class TwinsBackbone(keras.Model):
         name: str = "twins_backbone",
         **kwargs,
     ):
-        if not isinstance(config, TwinsConfig):
-            config = TwinsConfig(**config)
+        config = _read_config(config)
         options = BackboneOptions(
             drop_path_rate=drop_path_rate,
             dropout_rate=dropout_rate,
@@ -243,3 +242,16 @@ class TwinsBackbone(keras.Model):
         backbone = cls(**config)
         restore_trainable(backbone, trainable, frozen)
         return backbone
+
+
+def _read_config(config: TwinsConfig | Mapping[str, Any]) -> TwinsConfig:
+    if isinstance(config, TwinsConfig):
+        return config
+    if isinstance(config, Mapping):
+        return TwinsConfig(**config)
+    raise ValueError(
+        "`config` must be a `TwinsConfig`, such as "
+        '`keras_twins.VARIANTS["svt_small"]`, or its dictionary; by name, '
+        "`TwinsBackbone.from_variant` builds a backbone. Received: "
+        f"config={config!r}"
+    )
