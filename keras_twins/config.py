@@ -309,3 +309,29 @@ DIALECTS: Mapping[str, Mapping[str, Any]] = {
     | {"layer_norm_epsilon": 1e-6, "reduction_norm_epsilon": 1e-6},
 }
 """What the code bases that train Twins set differently, by name."""
+
+
+def read_config(
+    config: TwinsConfig | Mapping[str, Any], by_name: str
+) -> TwinsConfig:
+    """Returns the architecture that an argument `config` stands for.
+
+    Args:
+        config: A `TwinsConfig`, or its fields.
+        by_name: What builds a backbone from a name, for the error.
+
+    Returns:
+        A `TwinsConfig`.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if isinstance(config, TwinsConfig):
+        return config
+    if isinstance(config, Mapping):
+        return TwinsConfig(**config)
+    raise ValueError(
+        "`config` must be a `keras_twins.TwinsConfig`, such as "
+        '`keras_twins.VARIANTS["svt_small"]`, or its dictionary; by name, '
+        f"`{by_name}` builds a backbone. Received: config={config!r}"
+    )

@@ -14,6 +14,7 @@ from keras_twins.backbone.graph import DType
 from keras_twins.backbone.graph import TwinsGraph
 from keras_twins.backbone.graph import build_graph
 from keras_twins.config import TwinsConfig
+from keras_twins.config import read_config
 from keras_twins.config import variant_config
 from keras_twins.layers.composite import serialize_dtype
 from keras_twins.layers.freezing import frozen_layers
@@ -91,7 +92,7 @@ class TwinsBackbone(keras.Model):
         name: str = "twins_backbone",
         **kwargs,
     ):
-        config = _read_config(config)
+        config = read_config(config, "TwinsBackbone.from_variant")
         options = BackboneOptions(
             drop_path_rate=drop_path_rate,
             dropout_rate=dropout_rate,
@@ -242,16 +243,3 @@ class TwinsBackbone(keras.Model):
         backbone = cls(**config)
         restore_trainable(backbone, trainable, frozen)
         return backbone
-
-
-def _read_config(config: TwinsConfig | Mapping[str, Any]) -> TwinsConfig:
-    if isinstance(config, TwinsConfig):
-        return config
-    if isinstance(config, Mapping):
-        return TwinsConfig(**config)
-    raise ValueError(
-        "`config` must be a `TwinsConfig`, such as "
-        '`keras_twins.VARIANTS["svt_small"]`, or its dictionary; by name, '
-        "`TwinsBackbone.from_variant` builds a backbone. Received: "
-        f"config={config!r}"
-    )

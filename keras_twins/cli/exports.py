@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_twins.cli.arguments import positive
 from keras_twins.cli.arguments import variant_or_file
+from keras_twins.cli.saved_models import load_saved_model
 from keras_twins.export.comparison import LIMITS
 from keras_twins.export.formats import FORMATS
 
@@ -172,7 +173,7 @@ def _model(arguments: argparse.Namespace) -> "keras.Model":
     from keras_twins.applications import classifier
 
     if isinstance(arguments.model, pathlib.Path):
-        return _load(arguments.model)
+        return load_saved_model(arguments.model)
     weights = arguments.weights or "imagenet"
     size = arguments.size or _SIZE
     return classifier(
@@ -182,21 +183,6 @@ def _model(arguments: argparse.Namespace) -> "keras.Model":
         input_shape=(size, size, 3),
         classes=arguments.classes or 1000,
     )
-
-
-def _load(path: pathlib.Path) -> Any:
-    import keras
-
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    # Keras raises whatever its parts raise: KeyError, OSError, TypeError.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be loaded as a Keras model: "
-            f"{type(error).__name__}: {error}"
-        ) from error
 
 
 def _options(

@@ -4,11 +4,11 @@ import argparse
 import importlib
 import pathlib
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_twins.cli.saved_models import load_saved_model
 from keras_twins.segmentation.passes import MULTI_SCALES
 from keras_twins.segmentation.passes import InferenceSettings
 
@@ -55,7 +55,7 @@ def segmentation_model(arguments: argparse.Namespace) -> "keras.Model":
     from keras_twins.segmentation import UPerNet
 
     if isinstance(arguments.model, pathlib.Path):
-        return _load(arguments.model)
+        return load_saved_model(arguments.model)
     classes = {"semantic_fpn": SemanticFPN, "upernet": UPerNet}
     return classes[arguments.head or "upernet"].from_twins(
         arguments.model,
@@ -157,23 +157,3 @@ def _cause(message: str) -> str:
         re.DOTALL,
     )
     return found[1] if found else message
-
-
-def _load(path: pathlib.Path) -> Any:
-    import keras
-
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is not a whole .keras file, which is a zip archive. Save "
-            "or copy it again."
-        )
-    try:
-        return keras.saving.load_model(path, compile=False)
-    # Keras raises whatever its parts raise: KeyError, OSError, TypeError.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be loaded as a Keras model: "
-            f"{type(error).__name__}: {error}"
-        ) from error

@@ -12,12 +12,15 @@ from keras_twins.backbone import DType
 from keras_twins.backbone import build_graph
 from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
+from keras_twins.config import read_config
 from keras_twins.integrations.encoder import LEVELS
 from keras_twins.integrations.encoder import ImageShape
 from keras_twins.integrations.keras_hub.presets import PACKAGE
 from keras_twins.integrations.keras_hub.presets import timm_variant
 from keras_twins.layers.composite import serialize_dtype
 from keras_twins.weights import load_pretrained
+
+_BY_NAME = 'TwinsBackbone.from_preset("hf://timm/twins_svt_small.in1k")'
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -75,7 +78,7 @@ class TwinsBackbone(keras_hub.models.FeaturePyramidBackbone):
         dtype: DType = None,
         **kwargs: Any,
     ):
-        config = _read_config(config)
+        config = read_config(config, _BY_NAME)
         options = BackboneOptions(
             drop_path_rate=drop_path_rate,
             dropout_rate=dropout_rate,
@@ -145,16 +148,3 @@ class TwinsBackbone(keras_hub.models.FeaturePyramidBackbone):
             **dataclasses.asdict(self.options),
             "dtype": serialize_dtype(self),
         }
-
-
-def _read_config(config: TwinsConfig | Mapping[str, Any]) -> TwinsConfig:
-    if isinstance(config, TwinsConfig):
-        return config
-    if isinstance(config, Mapping):
-        return TwinsConfig(**config)
-    raise ValueError(
-        "`config` must be a `keras_twins.TwinsConfig`, such as "
-        '`keras_twins.VARIANTS["svt_small"]`, or its dictionary; by name, '
-        '`TwinsBackbone.from_preset("hf://timm/twins_svt_small.in1k")` builds '
-        f"a backbone. Received: config={config!r}"
-    )
