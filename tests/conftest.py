@@ -15,6 +15,9 @@ os.environ.setdefault(
 import keras
 import pytest
 
+# What they assert is shown as in the tests themselves.
+pytest.register_assert_rewrite("tests.testers")
+
 
 @pytest.fixture(autouse=True)
 def clean_state():

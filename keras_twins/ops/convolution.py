@@ -36,12 +36,23 @@ _POINTS = (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)
 Whole numbers make for simpler transforms and five times the rounding error.
 """
 
+_MAX_PATCH_BYTES = 2**29
+"""What TensorFlow may need for the 3 x 3 patches of one image.
+
+For more than 1 GiB oneDNN takes its reference code: minutes in place of
+seconds. Half of it, as a gradient has two such matrices.
+"""
+
+_PART_CHANNELS = 512
+"""Channels that one convolution takes in where the size is not known."""
+
 
 def convolve_3x3(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
     """Convolves a map with a 3 x 3 kernel; the size is kept.
 
     The fast path is for wide maps on CPUs, in float32 and float64, on JAX:
-    the convolutions of TensorFlow and PyTorch are fast there.
+    the convolutions of TensorFlow and PyTorch are fast there. On TensorFlow,
+    large maps of many channels are convolved in parts.
 
     Args:
         x_BHWC: Map of shape `(batch, height, width, channels)`.
@@ -57,7 +68,9 @@ def convolve_3x3(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
             return _torch_convolve(x_BHWC, kernel)
         if _is_worthwhile(x_BHWC, kernel):
             return _winograd(x_BHWC, kernel)
-    return ops.conv(x_BHWC, kernel_33CF, 1, "same", data_format="channels_last")
+        if _part_channels(x_BHWC) < x_BHWC.shape[-1]:
+            return _by_channels(x_BHWC, kernel)
+    return _plain(x_BHWC, kernel_33CF)
 
 
 def _is_worthwhile(x_BHWC: Tensor, kernel_33CF: Tensor) -> bool:
@@ -69,6 +82,34 @@ def _is_worthwhile(x_BHWC: Tensor, kernel_33CF: Tensor) -> bool:
         and dtype in ("float32", "float64")
         and runs_on_cpu(x_BHWC)
     )
+
+
+def _by_channels(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
+    """Adds up the convolutions of parts of the channels of a large map."""
+    width = _part_channels(x_BHWC)
+    parts = (
+        _plain(
+            x_BHWC[..., start : start + width],
+            kernel_33CF[:, :, start : start + width],
+        )
+        for start in range(0, x_BHWC.shape[-1], width)
+    )
+    return functools.reduce(ops.add, parts)
+
+
+def _plain(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:
+    return ops.conv(x_BHWC, kernel_33CF, 1, "same", data_format="channels_last")
+
+
+def _part_channels(x_BHWC: Tensor) -> int:
+    """Returns how many channels one convolution takes in."""
+    _, height, width, channels = x_BHWC.shape
+    if keras.backend.backend() != "tensorflow":
+        return channels
+    if height is None or width is None:
+        return min(channels, _PART_CHANNELS)
+    bytes_per_channel = 9 * height * width * np.dtype("float32").itemsize
+    return min(channels, max(1, _MAX_PATCH_BYTES // bytes_per_channel))
 
 
 def _torch_convolve(x_BHWC: Tensor, kernel_33CF: Tensor) -> Tensor:

@@ -93,8 +93,9 @@ def adaptive_average_pool(x_BHWC: Tensor, bins: int) -> Tensor:
     dtype = keras.backend.standardize_dtype(x_BHWC.dtype)
     rows = ops.convert_to_tensor(_bin_weights(height, bins), dtype)
     columns = ops.convert_to_tensor(_bin_weights(width, bins), dtype)
-    x = ops.matmul(rows, ops.reshape(x_BHWC, (-1, height, width * channels)))
-    x = ops.matmul(columns, ops.reshape(x, (-1, width, channels)))
+    # Keras' matmul gives float32 for float64 on PyTorch; the operator does not.
+    x = rows @ ops.reshape(x_BHWC, (-1, height, width * channels))
+    x = columns @ ops.reshape(x, (-1, width, channels))
     return ops.reshape(x, (-1, bins, bins, channels))
 
 

@@ -62,6 +62,31 @@ def test_where_it_is_worth_it(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="is for TensorFlow alone"
+)
+@pytest.mark.parametrize("channels", [1, 3, 5, 8])
+def test_parts_of_the_channels(monkeypatch, channels):
+    """As many as fit, the last part narrower; as the whole, with gradients."""
+    calls = []
+    whole = keras.ops.conv
+
+    def conv(x, *args, **kwargs):
+        calls.append(x.shape[-1])
+        return whole(x, *args, **kwargs)
+
+    arguments = images(2, 6, 7, channels), _kernel(channels, 3)
+    with ops.fast_paths(False):
+        plain = gradients_of(ops.convolve_3x3, arguments)
+    monkeypatch.setattr(keras.ops, "conv", conv)
+    monkeypatch.setattr(convolution, "_MAX_PATCH_BYTES", 3 * 9 * 6 * 7 * 4)
+    parts = gradients_of(ops.convolve_3x3, arguments)
+    full, rest = divmod(channels, 3)
+    assert calls == [3] * full + [rest] * bool(rest)
+    for one, other in zip(parts, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-5)
+
+
 @pytest.mark.usefixtures("narrow")
 def test_unknown_sizes():
     from keras_twins.layers.convolution import sized_convolution
