@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from keras_twins import ops
 from keras_twins.ops import convolution
+from keras_twins.ops import winograd
 from tests.gradients import gradients_of
 from tests.tiny import images
 from tests.tiny import to_numpy
@@ -20,6 +21,7 @@ SIZES = st.integers(1, 11)
 def narrow(monkeypatch):
     """Lets narrow maps take the fast path."""
     monkeypatch.setattr(convolution, "_MIN_CHANNELS", 1)
+    monkeypatch.setattr(convolution, "_MIN_GRADIENT_CHANNELS", 1)
 
 
 def _kernel(channels: int, filters: int) -> np.ndarray:
@@ -31,7 +33,7 @@ def _kernel(channels: int, filters: int) -> np.ndarray:
 def test_any_size(height, width):
     x, kernel = images(2, height, width, 3), _kernel(3, 5)
     plain = keras.ops.conv(x, kernel, 1, "same", data_format="channels_last")
-    found = convolution._convolve(x, kernel)
+    found = winograd._convolve(x, kernel)
     np.testing.assert_allclose(to_numpy(found), to_numpy(plain), atol=5e-5)
 
 
@@ -49,7 +51,7 @@ def test_gradients():
 def test_where_it_is_worth_it(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        convolution, "_winograd", lambda x, kernel: calls.append(x.shape)
+        convolution, "winograd", lambda x, kernel: calls.append(x.shape)
     )
     wide = images(1, 5, 5, 64), _kernel(64, 64)
     ops.convolve_3x3(*wide)
@@ -60,6 +62,34 @@ def test_where_it_is_worth_it(monkeypatch):
     with ops.fast_paths(False):
         ops.convolve_3x3(*wide)
     assert len(calls) == 1
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="is for PyTorch alone"
+)
+def test_which_gradients_are_faster(monkeypatch):
+    """Those of wide kernels that are trained."""
+    import torch
+
+    calls = []
+    fast = convolution._torch_fast_gradient
+
+    def count(x, kernel):
+        calls.append(x.shape[-1])
+        return fast(x, kernel)
+
+    monkeypatch.setattr(convolution, "_torch_fast_gradient", count)
+    kernel = torch.from_numpy(_kernel(128, 128)).requires_grad_()
+    x = images(1, 5, 5, 128)
+    ops.convolve_3x3(x, kernel)
+    assert calls == [128]
+    with torch.no_grad():
+        ops.convolve_3x3(x, kernel)
+    ops.convolve_3x3(x, kernel.detach())
+    ops.convolve_3x3(x[..., :127], kernel[:, :, :127])
+    with ops.fast_paths(False):
+        ops.convolve_3x3(x, kernel)
+    assert calls == [128]
 
 
 @pytest.mark.skipif(
