@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 import keras
+import pytest
 
 
 def compiled(function: Callable) -> Iterator[Callable]:
@@ -18,3 +19,23 @@ def compiled(function: Callable) -> Iterator[Callable]:
 
         yield tf.function(function)
         yield tf.function(function, jit_compile=True)
+
+
+def slow_on(backend: str) -> pytest.MarkDecorator | Callable:
+    """Returns the marker `slow` where Keras runs on a backend."""
+    if keras.backend.backend() == backend:
+        return pytest.mark.slow
+    return lambda function: function
+
+
+def call_compiled(layer: keras.layers.Layer, inputs):
+    """Returns `layer(inputs)`; JAX compiles it as a whole.
+
+    Else JAX compiles every operation by itself, which takes ten times as
+    long. The layer must be built.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(lambda x: layer(x))(inputs)
+    return layer(inputs)

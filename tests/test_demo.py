@@ -14,6 +14,7 @@ from keras_twins.demo import run_demo
 from keras_twins.demo import training
 from keras_twins.export import exportable_formats
 from keras_twins.weights.errors import WeightsDownloadError
+from tests.compiling import slow_on
 
 for package in ("sklearn", "matplotlib", "PIL"):
     pytest.importorskip(package)
@@ -32,6 +33,8 @@ def offline(monkeypatch):
     monkeypatch.setattr(photographs, "fetch_weights", refuse)
 
 
+# JAX compiles for minutes; the steps have tests of their own.
+@slow_on("jax")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_short_run_without_network(tmp_path, offline, capsys, monkeypatch):
     shallow = dataclasses.replace(

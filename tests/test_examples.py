@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_twins
+from tests.compiling import slow_on
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -61,6 +62,7 @@ def test_classify_image_takes_the_photographs(capsys):
     }
 
 
+@slow_on("jax")  # half a minute of compiling
 @pytest.mark.parametrize("precision", ["mixed_bfloat16"])
 def test_finetune_classifier(tmp_path, precision):
     pytest.importorskip("tensorflow")
@@ -81,6 +83,7 @@ def test_finetune_classifier(tmp_path, precision):
     assert block.dtype_policy.name == precision
 
 
+@slow_on("jax")  # half a minute of compiling
 def test_train_segmentation(tmp_path):
     results = load("train_segmentation").main(
         ["--scenes", "4", "--epochs", "1", "--batch-size", "2"]

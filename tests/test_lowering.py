@@ -66,7 +66,15 @@ def test_forward_lowers(name):
     assert program.out_avals[0].shape == (2, 4)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.slow if name == "pcpvt_small" else ()
+        )
+        for name in ARCHITECTURES
+    ],
+)
 def test_training_step_lowers(name):
     model = _model(name)
     optimizer = keras.optimizers.AdamW(1e-3, clipnorm=5.0)

@@ -64,7 +64,16 @@ def modes(model: keras.Model, kind: type) -> set:
     }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+QUICK = ("pcpvt_small", "svt_large")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in VARIANTS
+    ],
+)
 def test_int8(variant):
     model = build(small(variant))
     x = images()
@@ -85,7 +94,7 @@ def test_int8(variant):
 
 @pytest.mark.parametrize(
     ("config", "mode", "tolerance"),
-    [(tiny.SHALLOW, "int4", 0.3), (tiny.PCPVT, "float8", 0.15)],
+    [(tiny.MINIMAL, "int4", 0.3), (tiny.PCPVT, "float8", 0.15)],
     ids=["int4", "float8"],
 )
 def test_other_modes(config, mode, tolerance, tmp_path):
@@ -116,7 +125,7 @@ def test_digits_stay_the_same():
 
 
 def test_a_backbone_keeps_its_maps():
-    model = keras_twins.TwinsBackbone(tiny.SHALLOW)
+    model = keras_twins.TwinsBackbone(tiny.MINIMAL)
     tiny.randomise(model)
     x = tiny.images(2, SIDE, SIDE, 3)
     pyramid = model.feature_model(["P2", "P3", "P4", "P5"])

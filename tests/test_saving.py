@@ -21,7 +21,7 @@ OTHERS = {
 
 def _model(**arguments):
     model = keras_twins.classifier(
-        tiny.SVT, input_shape=(64, 64, 3), classes=5, **arguments
+        tiny.MINIMAL, input_shape=(64, 64, 3), classes=5, **arguments
     )
     tiny.randomise(model)
     return model
@@ -57,7 +57,7 @@ def test_weights_file_with_top_fills_the_body(tmp_path):
     model = _model()
     model.save_weights(tmp_path / "top.weights.h5")
     body = keras_twins.classifier(
-        tiny.SVT,
+        tiny.MINIMAL,
         input_shape=(64, 64, 3),
         include_top=False,
         weights=tmp_path / "top.weights.h5",
@@ -91,7 +91,7 @@ assert keras.backend.backend() == expected
 x = np.load(folder + "/x.npy")
 whole = keras.saving.load_model(folder + "/model.keras")
 model = keras_twins.classifier(
-    tiny.SVT, input_shape=(64, 64, 3), classes=5,
+    tiny.MINIMAL, input_shape=(64, 64, 3), classes=5,
     weights=folder + "/model.weights.h5",
 )
 np.savez(
@@ -136,7 +136,7 @@ def test_quantizes_to_int8_and_comes_back(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_quantized_backbone_comes_back(tmp_path):
-    backbone = keras_twins.TwinsBackbone(tiny.SHALLOW)
+    backbone = keras_twins.TwinsBackbone(tiny.MINIMAL)
     tiny.randomise(backbone)
     backbone.quantize("int8")
     backbone.save(tmp_path / "backbone.keras")
@@ -167,9 +167,9 @@ def test_paths_of_seeds_do_not_depend_on_what_was_built_before():
 
 def test_weights_load_in_any_name_scope(tmp_path):
     model = _model()
-    state = keras_twins.weights.export_state(model, tiny.SVT)
+    state = keras_twins.weights.export_state(model, tiny.MINIMAL)
     keras_twins.weights.write_safetensors(state, tmp_path / "a.safetensors")
     with keras.name_scope("outer"):
         inner = _model(weights=tmp_path / "a.safetensors")
-    again = keras_twins.weights.export_state(inner, tiny.SVT)
+    again = keras_twins.weights.export_state(inner, tiny.MINIMAL)
     assert again.keys() == state.keys()

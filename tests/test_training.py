@@ -12,7 +12,7 @@ from tests.testers import double_precision
 
 def _model(checkpointing=False, dtype=None, side=32, **rates):
     model = keras_twins.classifier(
-        tiny.SHALLOW,
+        tiny.MINIMAL,
         input_shape=(side, side, 3),
         classes=3,
         classifier_activation=None,
@@ -45,7 +45,9 @@ CHECKPOINTING = {
 @pytest.mark.parametrize("name", CHECKPOINTING)
 def test_gradient_checkpointing_keeps_the_gradients(name):
     rates, tolerance = CHECKPOINTING[name]
-    x = tiny.images(4, 64, 64, 3)  # at 32, GSA has one key: no gradient
+    # At 32 pixels, GSA has one key and no gradient; of few images, drop path
+    # may drop all.
+    x = tiny.images(8, 64, 64, 3)
     results = []
     for checkpointing in (False, True):
         keras.utils.set_random_seed(7)
@@ -84,12 +86,16 @@ def test_gradient_checkpointing_draws_anew_each_step():
 def test_training_lowers_the_loss(jit_compile, checkpointing, backend):
     if jit_compile and backend == "torch":
         pytest.skip("torch compiles for minutes: `make test-slow` does it")
-    # JAX walks through every operation of every step when it may not compile.
-    steps, ratio = (
-        (3, 1.0) if backend == "jax" and not jit_compile else (12, 0.8)
-    )
-    model = _model(checkpointing, **RANDOM)
-    _assert_loss_falls(model, jit_compile, steps, ratio)
+    if backend == "jax" and not jit_compile:
+        pytest.skip("JAX compiles each operation: `make test-slow` does it")
+    _assert_loss_falls(_model(checkpointing, **RANDOM), jit_compile)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_with_jax_uncompiled(backend):
+    if backend != "jax":
+        pytest.skip("the other backends are in the quick suite")
+    _assert_loss_falls(_model(**RANDOM), False, steps=3, ratio=1.0)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
+from tests.compiling import call_compiled
 from tests.tiny import to_numpy
 
 POLICIES = ("mixed_float16", "bfloat16", "float64")
@@ -26,7 +27,7 @@ def check_layer(
         num_weights: Expected number of weights.
     """
     layer = build(name="layer")
-    outputs = keras.tree.map_structure(to_numpy, layer(inputs))
+    outputs = keras.tree.map_structure(to_numpy, _call(layer, inputs))
     assert _shapes(outputs) == output_shape
     assert all(np.isfinite(x).all() for x in keras.tree.flatten(outputs))
     assert len(layer.weights) == num_weights
@@ -43,6 +44,12 @@ def _shapes(x, unknown: bool = False):
     if isinstance(x, list):
         return [_shapes(part, unknown) for part in x]
     return (None, None, None, x.shape[-1]) if unknown else tuple(x.shape)
+
+
+def _call(layer, inputs):
+    if not layer.built:
+        layer.build(_shapes(inputs))
+    return call_compiled(layer, inputs)
 
 
 def _close(found, expected, atol: float) -> None:
@@ -71,7 +78,7 @@ def _check_config(layer, inputs, outputs) -> None:
     if not again.built:
         again.build(_shapes(inputs))
     again.set_weights(layer.get_weights())
-    _close(again(inputs), outputs, atol=1e-6)
+    _close(_call(again, inputs), outputs, atol=1e-6)
 
 
 def _check_dynamic(layer, inputs, outputs) -> None:
@@ -89,7 +96,7 @@ def _check_policy(
     build, policy: str, inputs: np.ndarray | list[np.ndarray]
 ) -> None:
     layer = build(dtype=policy)
-    outputs = layer(inputs)
+    outputs = _call(layer, inputs)
     expected = keras.DTypePolicy(policy)
     for part in layer._flatten_layers():
         assert part.compute_dtype == expected.compute_dtype, part.name

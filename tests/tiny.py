@@ -20,6 +20,11 @@ SVT = TwinsConfig(
 
 SHALLOW = dataclasses.replace(SVT, depths=(2, 1, 1, 1))
 
+MINIMAL = dataclasses.replace(
+    SVT, depths=(1,) * 4, attention_pattern=("L", "G", "L", "G")
+)
+"""One block a stage, where the architecture is not what is tested."""
+
 PCPVT = dataclasses.replace(
     SVT, attention_pattern=("G",) * 4, depths=(1, 1, 2, 1)
 )

@@ -14,7 +14,7 @@ from keras_twins.benchmark.task import Task
 from keras_twins.cli import main
 from tests.benchmark.rows import report
 from tests.benchmark.rows import row
-from tests.tiny import SHALLOW
+from tests.tiny import MINIMAL
 
 FORWARD = Case(size=512)
 TRAINING = Case(size=512, batch=2, training=True)
@@ -108,7 +108,7 @@ def test_our_program(head, training):
     from keras_twins.benchmark.segmentation_models import build_keras
 
     task = Task(
-        variant="tiny", config=SHALLOW.to_dict(), size=64, training=training
+        variant="tiny", config=MINIMAL.to_dict(), size=64, training=training
     )
     program = build_keras(task, head)
     step = program.prepare(1)

@@ -23,8 +23,8 @@ from keras_twins.export import exportable_formats
 from keras_twins.export import load_artifact
 from keras_twins.export.formats import FORMATS
 from keras_twins.export.onnx_file import OPSET
+from tests.tiny import MINIMAL
 from tests.tiny import PCPVT
-from tests.tiny import SHALLOW
 from tests.tiny import randomise
 
 SIZE = (40, 33)
@@ -66,7 +66,7 @@ def digits(count: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def classifier() -> keras.Model:
-    model = keras_twins.classifier(SHALLOW, input_shape=(*SIZE, 3), classes=5)
+    model = keras_twins.classifier(MINIMAL, input_shape=(*SIZE, 3), classes=5)
     randomise(model)
     return model
 
@@ -150,7 +150,7 @@ def test_pyramid_with_preprocessing(pyramid, tmp_path, name):
 def test_open_size(tmp_path, name):
     if BACKEND not in FORMATS[name].open_size:
         pytest.skip("fixed sizes only")
-    model = keras_twins.TwinsBackbone(SHALLOW)
+    model = keras_twins.TwinsBackbone(MINIMAL)
     path = path_for(tmp_path, name)
     export_model(model, path, name, images=np.ones((1, 64, 96, 3)))
     run = load_artifact(path, name)

@@ -14,7 +14,7 @@ from keras_twins.export.probe import describe_probe
 from keras_twins.export.probe import probe_images
 from keras_twins.export.proof import prove
 from keras_twins.export.report import ExportError
-from tests.tiny import SHALLOW
+from tests.tiny import MINIMAL
 
 CLASSES = 5
 
@@ -216,20 +216,20 @@ def test_maps_and_features_have_no_classes(artifact):
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
-        (lambda: keras_twins.classifier(SHALLOW, classes=5), True),
+        (lambda: keras_twins.classifier(MINIMAL, classes=5), True),
         (
             lambda: keras_twins.classifier(
-                SHALLOW, classes=5, classifier_activation=None
+                MINIMAL, classes=5, classifier_activation=None
             ),
             True,
         ),
         (
             lambda: keras_twins.classifier(
-                SHALLOW, include_top=False, pooling="avg"
+                MINIMAL, include_top=False, pooling="avg"
             ),
             False,
         ),
-        (lambda: keras_twins.TwinsBackbone(SHALLOW), False),
+        (lambda: keras_twins.TwinsBackbone(MINIMAL), False),
     ],
     ids=["probabilities", "logits", "features", "map"],
 )

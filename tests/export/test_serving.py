@@ -4,7 +4,7 @@ import pytest
 
 import keras_twins
 from keras_twins.export.serving import serving_model
-from tests.tiny import SHALLOW
+from tests.tiny import MINIMAL
 from tests.tiny import randomise
 
 
@@ -16,7 +16,7 @@ def pixels() -> np.ndarray:
 
 def build(preprocessing: bool) -> keras.Model:
     model = keras_twins.classifier(
-        SHALLOW,
+        MINIMAL,
         input_shape=(None, None, 3),
         classes=5,
         include_preprocessing=preprocessing,

@@ -10,7 +10,7 @@ import keras_twins
 from keras_twins.export import describe_signature
 from keras_twins.export import export_model
 from keras_twins.export import exportable_formats
-from tests.tiny import SHALLOW
+from tests.tiny import MINIMAL
 from tests.tiny import randomise
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    model = keras_twins.classifier(SHALLOW, input_shape=(SIDE, SIDE, 3))
+    model = keras_twins.classifier(MINIMAL, input_shape=(SIDE, SIDE, 3))
     randomise(model)
     return model
 

@@ -28,12 +28,18 @@ def _kernel(channels: int, filters: int) -> np.ndarray:
     return images(3, 3, channels, filters, seed=1)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SIZES, SIZES)
 def test_any_size(height, width):
     x, kernel = images(2, height, width, 3), _kernel(3, 5)
     plain = keras.ops.conv(x, kernel, 1, "same", data_format="channels_last")
-    found = winograd._convolve(x, kernel)
+    convolve = winograd._convolve
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # Else it compiles every operation by itself.
+        convolve = jax.jit(convolve)
+    found = convolve(x, kernel)
     np.testing.assert_allclose(to_numpy(found), to_numpy(plain), atol=5e-5)
 
 

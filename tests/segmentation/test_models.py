@@ -10,12 +10,12 @@ import keras_twins
 from keras_twins import TwinsBackbone
 from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
-from tests.tiny import SHALLOW
+from tests.tiny import MINIMAL
 from tests.tiny import images
 from tests.tiny import randomise
 from tests.tiny import to_numpy
 
-CONFIG = dataclasses.replace(SHALLOW, output_norms=True)
+CONFIG = dataclasses.replace(MINIMAL, output_norms=True)
 SMALL = {SemanticFPN: {"pyramid_filters": 6}, UPerNet: {"auxiliary_filters": 6}}
 
 

@@ -8,10 +8,10 @@ from keras_twins import TwinsBackbone
 from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
 from keras_twins.training import SEGMENTATION_RECIPES
-from tests.tiny import SHALLOW
+from tests.tiny import MINIMAL
 from tests.tiny import to_numpy
 
-CONFIG = dataclasses.replace(SHALLOW, output_norms=True)
+CONFIG = dataclasses.replace(MINIMAL, output_norms=True)
 HEADS = {"semantic_fpn": SemanticFPN, "upernet": UPerNet}
 
 PUBLISHED = {
