@@ -224,9 +224,9 @@ def test_onnx_is_for_every_runtime(artifacts):
     assert OPSET <= 20
     counts = collections.Counter(node.op_type for node in model.graph.node)
     assert set(counts) <= TENSORRT
-    # One node for each norm: of four patch embeddings, two in each of five
+    # One node for each norm: of four patch embeddings, two in each of four
     # blocks, one in the only reduction, and the final one.
-    assert counts["LayerNormalization"] == 4 + 2 * 5 + 1 + 1
+    assert counts["LayerNormalization"] == 4 + 2 * 4 + 1 + 1
     assert not model.functions and not model.metadata_props
     assert [x.name for x in model.graph.input] == ["images"]
     assert [x.name for x in model.graph.output] == ["output_0"]
@@ -249,7 +249,7 @@ def test_onnx_runtime_knows_the_gelu(artifacts, tmp_path):
     optimized = onnx.load(tmp_path / "optimized.onnx")
     kinds = [node.op_type for node in optimized.graph.node]
     assert "Erf" not in kinds
-    assert sum(kind.endswith("Gelu") for kind in kinds) == 5
+    assert sum(kind.endswith("Gelu") for kind in kinds) == 4
 
 
 def test_the_torch_program_has_each_weight_once(artifacts, classifier):
