@@ -17,6 +17,7 @@ from keras_twins.config import TwinsConfig
 from keras_twins.config import read_config
 from keras_twins.config import variant_config
 from keras_twins.layers.composite import serialize_dtype
+from keras_twins.layers.freezing import check_model_keywords
 from keras_twins.layers.freezing import frozen_layers
 from keras_twins.layers.freezing import restore_trainable
 from keras_twins.ops import Tensor
@@ -51,7 +52,7 @@ class TwinsBackbone(keras.Model):
         image_dtype: Dtype of the input; by default the global floating one.
         dtype: Dtype policy of all layers.
         name: Name of the model.
-        **kwargs: Keywords of `keras.Model`.
+        **kwargs: `trainable`, as for every layer.
 
     Call arguments:
         inputs: Images of shape `(batch, height, width, channels)`,
@@ -92,6 +93,7 @@ class TwinsBackbone(keras.Model):
         name: str = "twins_backbone",
         **kwargs,
     ):
+        check_model_keywords(type(self), kwargs)
         config = read_config(config, "TwinsBackbone.from_variant")
         options = BackboneOptions(
             drop_path_rate=drop_path_rate,

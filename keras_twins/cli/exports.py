@@ -12,6 +12,7 @@ from keras_twins.cli.arguments import variant_or_file
 from keras_twins.cli.saved_models import load_saved_model
 from keras_twins.export.comparison import LIMITS
 from keras_twins.export.formats import FORMATS
+from keras_twins.export.formats import format_of
 
 if TYPE_CHECKING:
     import keras
@@ -142,15 +143,14 @@ def _format(arguments: argparse.Namespace) -> str:
     """Returns the format that was asked for, or that the path names."""
     if arguments.format is not None:
         return arguments.format
-    names = {x.suffix: name for name, x in FORMATS.items() if x.suffix}
-    # A folder without an end is what TensorFlow's own format is.
-    found = names.get(arguments.path.suffix)
-    if found is None:
+    names = sorted(x.suffix for x in FORMATS.values() if x.suffix)
+    # A folder without an end may be TensorFlow's format, or OpenVINO's.
+    if arguments.path.suffix not in names:
         arguments.fail(
             "--format is needed where PATH ends in none of "
-            f"{', '.join(sorted(names))}. Received: {arguments.path}"
+            f"{', '.join(names)}. Received: {arguments.path}"
         )
-    return str(found)
+    return format_of(arguments.path)
 
 
 def _check_model_options(arguments: argparse.Namespace) -> None:

@@ -71,6 +71,9 @@ def _show_warning(
 
 
 def _one_line(message: object) -> str:
+    if isinstance(message, OSError) and message.filename and message.strerror:
+        # Not "[Errno 2] ...".
+        message = f"{message.filename}: {message.strerror}"
     return " ".join(str(message).split())
 
 

@@ -13,6 +13,7 @@ from keras_twins.export.elsewhere import choose_backend
 from keras_twins.export.elsewhere import write_elsewhere
 from keras_twins.export.formats import Format
 from keras_twins.export.formats import find_format
+from keras_twins.export.formats import format_of
 from keras_twins.export.formats import require
 from keras_twins.export.plan import Plan
 from keras_twins.export.probe import probe_images
@@ -30,7 +31,7 @@ from keras_twins.export.targets import workshop
 def export_model(
     model: keras.Model,
     path: str | os.PathLike[str],
-    format: str = "saved_model",
+    format: str | None = None,
     *,
     precision: str = "float32",
     input_dtype: str | None = None,
@@ -56,7 +57,8 @@ def export_model(
             `"openvino"`; a file that ends in `.tflite` for `"litert"`, in
             `.onnx` for `"onnx"`, in `.pt2` for `"torch"`.
         format: `"saved_model"`, `"litert"`, `"onnx"`, `"openvino"` or
-            `"torch"`.
+            `"torch"`; by default, what the end of `path` stands for, and
+            `"saved_model"` if there is none.
         precision: `"float32"`; for `"litert"` and `"openvino"` also
             `"float16"` and `"int8"`, for `"litert"` also `"dynamic_int8"`
             (weights only).
@@ -99,11 +101,12 @@ def export_model(
     from keras_twins.export import export_model
 
     model = keras_twins.TwinsSVTSmall(weights=None, input_shape=(224, 224, 3))
-    report = export_model(model, "twins.onnx", "onnx")
+    report = export_model(model, "twins.onnx")
     print(report)
     ```
     """
-    target, chosen = pathlib.Path(path), find_format(format)
+    target = pathlib.Path(path)
+    chosen = find_format(format_of(target) if format is None else format)
     _check_precision(chosen, precision)
     choose_limits(precision, tolerance, min_agreement)
     check_target(chosen, target, overwrite)
@@ -129,7 +132,9 @@ def export_model(
         seconds = time.perf_counter() - start
         limits = (tolerance, min_agreement)
         try:
-            report = prove(served, draft, format, precision, images, *limits)
+            report = prove(
+                served, draft, chosen.name, precision, images, *limits
+            )
         except ExportError as error:
             raise put_aside(error, chosen, draft, target) from error
         put_in_place(draft, target)

@@ -208,6 +208,28 @@ def _describe(format: Format) -> str:
     return f"a folder that holds {format.marker!r}"
 
 
+def format_of(path: pathlib.Path) -> str:
+    """Returns the format that the name of an artefact stands for.
+
+    Args:
+        path: Where the artefact goes.
+
+    Returns:
+        A key of `FORMATS`; `"saved_model"` if the name has no end.
+
+    Raises:
+        ValueError: If the end is that of no format.
+    """
+    names = {x.suffix: name for name, x in FORMATS.items() if x.suffix}
+    names[""] = "saved_model"
+    if path.suffix not in names:
+        raise ValueError(
+            "`format` is needed where `path` ends in none of "
+            f"{sorted(filter(None, names))}. Received: path={str(path)!r}"
+        )
+    return names[path.suffix]
+
+
 def find_format(format: str) -> Format:
     """Returns a format by its name.
 

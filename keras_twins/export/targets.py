@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from keras_twins.export.formats import FORMATS
 from keras_twins.export.formats import Format
 from keras_twins.export.report import ExportError
 
@@ -34,6 +35,12 @@ def check_target(chosen: Format, target: pathlib.Path, overwrite: bool) -> None:
         raise ValueError(
             f"`path` must end in {chosen.suffix!r} for format "
             f"{chosen.name!r}. Received: path={str(target)!r}"
+        )
+    others = {x.suffix for x in FORMATS.values()} - {chosen.suffix, ""}
+    if target.suffix in others:
+        raise ValueError(
+            f"`path` ends in {target.suffix!r}, which is not what the format "
+            f"{chosen.name!r} makes. Received: path={str(target)!r}"
         )
     if chosen.marker and target.suffix == pathlib.Path(chosen.marker).suffix:
         raise ValueError(

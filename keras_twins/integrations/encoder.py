@@ -13,6 +13,8 @@ Weights = str | os.PathLike | None
 
 LEVELS = ("P2", "P3", "P4", "P5")
 
+_COMMON_PATCHES = (4, 2, 2, 2)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadRule:
@@ -23,16 +25,19 @@ class HeadRule:
         multiple: What image height and width must be multiples of.
         known_size: Whether height and width must be known when it is built.
         distinct_dims: Whether the levels must differ in their channels.
+        common_strides: Whether `"P2"` to `"P5"` must have the strides 4 to
+            32, whatever they are called.
     """
 
     head: str
     multiple: int = 1
     known_size: bool = False
     distinct_dims: bool = False
+    common_strides: bool = False
 
 
 # Scales the coarsest map by 8 and concatenates it with the one of stride 4.
-DEEPLAB = HeadRule(head="DeepLab", multiple=32)
+DEEPLAB = HeadRule(head="DeepLab", multiple=32, common_strides=True)
 # Resizes to sizes that it reads off the graph, and names a layer by the
 # channels of each level.
 SEGFORMER = HeadRule(head="SegFormer", known_size=True, distinct_dims=True)
@@ -79,6 +84,7 @@ def make_encoder(
         )
     _check_size(rule, backbone.image_shape)
     _check_dims(rule, backbone.hidden_dims)
+    _check_strides(rule, backbone)
     return backbone
 
 
@@ -103,4 +109,15 @@ def _check_dims(rule: HeadRule, dims: list[int]) -> None:
         raise ValueError(
             f"{rule.head} needs different channels in each stage. Received a "
             f"backbone with embed_dims={tuple(dims)}"
+        )
+
+
+def _check_strides(rule: HeadRule, backbone: keras.Model) -> None:
+    patches = tuple(backbone.config.patch_sizes)
+    if rule.common_strides and patches != _COMMON_PATCHES:
+        raise ValueError(
+            f"{rule.head} enlarges its scores by 4: the backbone must have "
+            f"patch_sizes={_COMMON_PATCHES}. "
+            "`keras_twins.segmentation` has heads for others. Received: "
+            f"patch_sizes={patches}"
         )

@@ -1,8 +1,28 @@
 """Which layers of a model are frozen, for its configuration."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+
+
+def check_model_keywords(kind: type, keywords: Mapping[str, Any]) -> None:
+    """Raises for keywords that a functional model would drop in silence.
+
+    Args:
+        kind: The class of the model.
+        keywords: What it hands on to `keras.Model`.
+
+    Raises:
+        TypeError: If there is one beside `trainable`.
+    """
+    unknown = sorted(set(keywords) - {"trainable"})
+    if unknown:
+        raise TypeError(
+            f"{kind.__name__} has no such keyword. Check the spelling. "
+            f"Received: {', '.join(unknown)}"
+        )
 
 
 def frozen_layers(model: keras.Model) -> list[str]:

@@ -12,6 +12,7 @@ from keras_twins import preprocessing
 from keras_twins.backbone import DType
 from keras_twins.layers import ResizeLike
 from keras_twins.layers.composite import serialize_dtype
+from keras_twins.layers.freezing import check_model_keywords
 from keras_twins.layers.freezing import frozen_layers
 from keras_twins.layers.freezing import restore_trainable
 from keras_twins.ops import Tensor
@@ -53,7 +54,7 @@ class SegmentationModel(AuxiliaryTraining):
             normalises them.
         dtype: Dtype policy of the heads.
         name: Name of the model.
-        **kwargs: Keywords of `keras.Model`.
+        **kwargs: `trainable`, as for every layer.
     """
 
     head_name: ClassVar[SegmentationHead]
@@ -71,6 +72,7 @@ class SegmentationModel(AuxiliaryTraining):
         name: str | None = None,
         **kwargs: Any,
     ):
+        check_model_keywords(type(self), kwargs)
         check_backbone(backbone)
         activation = keras.activations.get(classifier_activation)
         images = keras.Input(backbone.inputs[0].shape[1:], name="images")

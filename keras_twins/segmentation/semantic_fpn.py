@@ -29,7 +29,7 @@ class SemanticFPN(SegmentationModel):
             normalises them.
         dtype: Dtype policy of the heads.
         name: Name of the model.
-        **kwargs: Keywords of `keras.Model`.
+        **kwargs: `trainable`, as for every layer.
 
     Call arguments:
         inputs: Images of shape `(batch, height, width, channels)`.

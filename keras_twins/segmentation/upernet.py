@@ -31,7 +31,7 @@ class UPerNet(SegmentationModel):
             normalises them.
         dtype: Dtype policy of the heads.
         name: Name of the model.
-        **kwargs: Keywords of `keras.Model`.
+        **kwargs: `trainable`, as for every layer.
 
     Call arguments:
         inputs: Images of shape `(batch, height, width, channels)`.

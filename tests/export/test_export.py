@@ -1,5 +1,6 @@
 """What `export_model` does with any format, tried on one made for it."""
 
+import pathlib
 import subprocess
 
 import keras
@@ -13,6 +14,7 @@ from keras_twins.export import exportable_formats
 from keras_twins.export import load_artifact
 from keras_twins.export.formats import FORMATS
 from keras_twins.export.formats import Format
+from keras_twins.export.formats import format_of
 from keras_twins.export.plan import Plan
 
 CLASSES = 4
@@ -250,7 +252,9 @@ def test_unwritable_path_is_found_first(model, tmp_path, plain):
             {"format": "folder", "path": "model", "batch_size": 2},
             "any size: leave `batch_size`",
         ),
-        ({"format": "folder"}, "must be a folder"),
+        ({"format": "folder"}, "ends in '.npz'.*not what the format"),
+        ({"format": "saved_model", "path": "m.onnx"}, "ends in '.onnx'"),
+        ({"format": None, "path": "m.tflit"}, "`format` is needed.*'.tflite'"),
         ({"path": "model"}, r"must end in '\.npz'"),
         ({"images": np.zeros((2, 8, 8, 3))}, r"`images` .*\(2, 8, 8, 3\)"),
         ({"images": np.zeros((8, 6, 3))}, r"`images` must hold"),
@@ -281,6 +285,19 @@ def test_wrong_arguments_are_found_first(
         export_model(model, **arguments)
     assert not plain.plans and not folder.plans
     assert not names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("m.onnx", "onnx"),
+        ("m.tflite", "litert"),
+        ("m.pt2", "torch"),
+        ("folder", "saved_model"),
+    ],
+)
+def test_the_end_of_the_path_says_the_format(name, format):
+    assert format_of(pathlib.Path(name)) == format
 
 
 def test_low_precision_is_for_some_formats(

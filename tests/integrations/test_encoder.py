@@ -62,6 +62,14 @@ def test_segformer_needs_known_sides():
     encoder(backbone(image_shape=(80, 64, 3)), SEGFORMER)
 
 
+def test_deeplab_needs_the_usual_strides():
+    config = dataclasses.replace(CONFIG, patch_sizes=(2, 2, 2, 2))
+    given = keras_twins.TwinsBackbone(config, (64, 64, 3))
+    with pytest.raises(ValueError, match=r"enlarges.*\(2, 2, 2, 2\)"):
+        encoder(given, DEEPLAB)
+    encoder(given, SEGFORMER)
+
+
 def test_segformer_needs_different_channels():
     config = dataclasses.replace(
         CONFIG, embed_dims=(8, 16, 16, 32), num_heads=(1, 2, 2, 4)

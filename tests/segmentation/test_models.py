@@ -143,6 +143,16 @@ def test_as_a_part_of_another_model_it_gives_its_scores():
     )
 
 
+def test_misspelt_keywords():
+    for wrong in ({"drop_pathrate": 0.1}, {"filter": 8, "names": "m"}):
+        message = f"no such keyword.*Received: {', '.join(sorted(wrong))}"
+        with pytest.raises(TypeError, match=message):
+            TwinsBackbone(CONFIG, **wrong)
+        with pytest.raises(TypeError, match=message):
+            UPerNet(TwinsBackbone(CONFIG), num_classes=3, **wrong)
+    assert not TwinsBackbone(CONFIG, trainable=False).trainable
+
+
 def test_several_losses_are_refused():
     model = build(UPerNet)
     model.compile("adam", [loss()])
