@@ -28,14 +28,14 @@ def slow_on(backend: str) -> pytest.MarkDecorator | Callable:
     return lambda function: function
 
 
-def call_compiled(layer: keras.layers.Layer, inputs):
-    """Returns `layer(inputs)`; JAX compiles it as a whole.
+def call_compiled(function: Callable, inputs):
+    """Returns `function(inputs)`; JAX compiles it as a whole.
 
     Else JAX compiles every operation by itself, which takes ten times as
-    long. The layer must be built.
+    long. A layer must be built, and change no variable.
     """
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.jit(lambda x: layer(x))(inputs)
-    return layer(inputs)
+        return jax.jit(lambda x: function(x))(inputs)
+    return function(inputs)

@@ -68,7 +68,13 @@ def _examples():
         for index, code in enumerate(
             re.findall(r"```python\n(.*?)```", text, re.DOTALL)
         ):
-            yield pytest.param(textwrap.dedent(code), id=f"{name}-{index}")
+            # JAX compiles for minutes; the model has tests of its own.
+            slow = name == "UPerNet" and keras.backend.backend() == "jax"
+            yield pytest.param(
+                textwrap.dedent(code),
+                id=f"{name}-{index}",
+                marks=pytest.mark.slow if slow else (),
+            )
 
 
 @pytest.mark.parametrize("code", list(_examples()))
