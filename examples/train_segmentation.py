@@ -5,8 +5,9 @@ photographs, strokes and shapes. A small Twins-SVT with the Semantic FPN head
 learns which pixel belongs to which digit, from random weights. Held-out
 scenes share neither digits nor parts of photographs with those of training.
 
-Expected result: the mean IoU of the held-out scenes, and two pictures of each
-of some of them: what the model found, and what is there.
+Expected result: pictures of held-out scenes, what the model found and what is
+there, and the mean IoU. It runs; how to make it learn the digits in ten
+minutes is open: after three epochs all is background still.
 
 Command:
     python examples/train_segmentation.py
