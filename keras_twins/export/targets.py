@@ -36,16 +36,16 @@ def check_target(chosen: Format, target: pathlib.Path, overwrite: bool) -> None:
             f"`path` must end in {chosen.suffix!r} for format "
             f"{chosen.name!r}. Received: path={str(target)!r}"
         )
+    if chosen.marker and target.suffix == pathlib.Path(chosen.marker).suffix:
+        raise ValueError(
+            f"`path` must be a folder for format {chosen.name!r}, in which "
+            f"{chosen.marker!r} is made. Received: path={str(target)!r}"
+        )
     others = {x.suffix for x in FORMATS.values()} - {chosen.suffix, ""}
     if target.suffix in others:
         raise ValueError(
             f"`path` ends in {target.suffix!r}, which is not what the format "
             f"{chosen.name!r} makes. Received: path={str(target)!r}"
-        )
-    if chosen.marker and target.suffix == pathlib.Path(chosen.marker).suffix:
-        raise ValueError(
-            f"`path` must be a folder for format {chosen.name!r}, in which "
-            f"{chosen.marker!r} is made. Received: path={str(target)!r}"
         )
     if not os.path.lexists(target):
         return

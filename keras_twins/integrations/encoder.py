@@ -113,8 +113,10 @@ def _check_dims(rule: HeadRule, dims: list[int]) -> None:
 
 
 def _check_strides(rule: HeadRule, backbone: keras.Model) -> None:
+    if not rule.common_strides:
+        return
     patches = tuple(backbone.config.patch_sizes)
-    if rule.common_strides and patches != _COMMON_PATCHES:
+    if patches != _COMMON_PATCHES:
         raise ValueError(
             f"{rule.head} enlarges its scores by 4: the backbone must have "
             f"patch_sizes={_COMMON_PATCHES}. "
