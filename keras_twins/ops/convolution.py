@@ -129,11 +129,15 @@ def _torch_fast_gradient(x_BHWC: Tensor, kernel_33CF: Tensor):
     """
 
     def gradients(x_BHWC: Tensor, kernel_33CF: Tensor, *, upstream: Tensor):
-        last = [x.permute(0, 3, 1, 2) for x in (x_BHWC, upstream)]
-        first = [x.contiguous() for x in last]
+        x_BCHW = x_BHWC.permute(0, 3, 1, 2)
+        dy_BFHW = upstream.permute(0, 3, 1, 2)
         kernel_FC33 = kernel_33CF.permute(3, 2, 0, 1)
-        dx_BCHW, _, _ = _torch_backward(*last, kernel_FC33, of_map=True)
-        _, dkernel_FC33, _ = _torch_backward(*first, kernel_FC33, of_map=False)
+        dx_BCHW, _, _ = _torch_backward(
+            x_BCHW, dy_BFHW, kernel_FC33, of_map=True
+        )
+        _, dkernel_FC33, _ = _torch_backward(
+            x_BCHW.contiguous(), dy_BFHW.contiguous(), kernel_FC33, of_map=False
+        )
         return dx_BCHW.permute(0, 2, 3, 1), dkernel_FC33.permute(2, 3, 1, 0)
 
     return _torch_plain(x_BHWC, kernel_33CF), gradients
