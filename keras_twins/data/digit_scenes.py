@@ -1,12 +1,12 @@
 """Scenes of several handwritten digits, with masks and boxes, by seed."""
 
-import dataclasses
-
 import numpy as np
 
 from keras_twins.data.digits import Split
 from keras_twins.data.digits import load_digits
 from keras_twins.data.digits import load_photographs
+from keras_twins.data.scene_annotations import DigitScenes
+from keras_twins.data.scene_annotations import annotate
 from keras_twins.data.scene_backgrounds import draw_background
 from keras_twins.data.scene_drawing import Canvas
 from keras_twins.data.scene_drawing import digit_coverage
@@ -23,8 +23,9 @@ _SMALLEST_DIGIT = 8
 _MOST_DIGITS = 100
 """Largest number of digits of a scene: `Canvas.owner` counts in eight bits."""
 
-_DIGIT_SIZES = (0.2, 0.45)
-"""Sides of the digits, as fractions of the scene's."""
+_LARGEST_DIGIT = 0.7
+"""Side of the largest digits, as a fraction of the scene's: turned by
+`_MAX_ROTATION`, they still have room."""
 
 _MAX_ROTATION = 30.0
 """Largest rotation of a digit in degrees."""
@@ -37,55 +38,13 @@ _TRAINING_COLUMNS = 448
 rest."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class DigitScenes:
-    """Pictures of digits with their annotations.
-
-    The annotations are of what is visible: where digits overlap, a pixel
-    belongs to the last one that covers at least half of it. `n` is the number
-    of scenes, `size` their side and `slots` the largest number of digits;
-    `valid` says which slots are filled.
-
-    Args:
-        images: Pixels of shape `(n, size, size, 3)`, `uint8`.
-        semantic_masks: Classes of shape `(n, size, size)`, `uint8`; 0 is
-            background and `d + 1` is the digit `d`, as in `SCENE_CLASSES`.
-        boxes: Boxes `(x1, y1, x2, y2)` of shape `(n, slots, 4)`, `float32`,
-            in pixels from the top left corner of the picture and tight around
-            the visible pixels: `x2 - x1` is their width. 0 where not valid.
-        labels: Digits, 0 to 9, of shape `(n, slots)`, `int32`; -1 where not
-            valid.
-        valid: Which slots hold a digit, `(n, slots)`, `bool`. The first
-            slots are filled, in the order of drawing.
-        masks: Visible pixels of each digit, `(n, slots, size, size)`, `bool`.
-    """
-
-    images: np.ndarray
-    semantic_masks: np.ndarray
-    boxes: np.ndarray
-    labels: np.ndarray
-    valid: np.ndarray
-    masks: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def detection(self) -> dict[str, np.ndarray]:
-        """Returns what a detector is trained on.
-
-        Returns:
-            A padded batch of all scenes: `images`, `boxes`, `labels`, `valid`
-            and `masks`, as the fields of the same names.
-        """
-        names = ("images", "boxes", "labels", "valid", "masks")
-        return {name: getattr(self, name) for name in names}
-
-
 def load_digit_scenes(
     count: int,
     held_out: bool = False,
     image_size: int = 128,
     digits: tuple[int, int] = (2, 6),
+    digit_sizes: tuple[float, float] = (0.2, 0.45),
+    light_on_dark: bool = False,
     seed: int = 0,
 ) -> DigitScenes:
     """Composes scenes of scikit-learn's handwritten digits.
@@ -96,14 +55,19 @@ def load_digit_scenes(
     out. Training scenes and held-out ones share neither digits (the
     split is that of `load_digits`) nor parts of the photographs.
 
-    A scene follows from `seed`, `held_out`, `image_size`, `digits` and its
-    index alone: more scenes begin with the same ones.
+    A scene follows from the arguments but `count`, and its index: more scenes
+    begin with the same ones.
 
     Args:
         count: Number of scenes.
         held_out: Whether to use the digits that are held out for testing.
         image_size: Height and width of the scenes in pixels, at least 32.
         digits: Smallest and largest number of digits of a scene.
+        digit_sizes: Smallest and largest side of the digits, as fractions of
+            the scene's, at most 0.7. No digit is smaller than 8 pixels.
+        light_on_dark: Whether the digits are light and all behind them is
+            dark. Otherwise digits may have any colour, darker ones too, and
+            are much harder to learn.
         seed: Seed of the scenes, not negative.
 
     Returns:
@@ -124,7 +88,7 @@ def load_digit_scenes(
     x, y = scenes.images, scenes.semantic_masks
     ```
     """
-    _check(count, image_size, digits, seed)
+    _check(count, image_size, digits, digit_sizes, seed)
     source = load_digits(_SOURCE_SIZE, channels=1)[int(held_out)]
     photographs = _photographs(held_out)
     images = np.zeros((count, image_size, image_size, 3), "uint8")
@@ -132,16 +96,21 @@ def load_digit_scenes(
     labels = np.full((count, digits[1]), -1, "int32")
     for index in range(count):
         rng = np.random.default_rng((seed, held_out, index))
-        canvas = draw_background(rng, image_size, photographs)
-        _scatter(rng, canvas, source, int(rng.integers(*digits, endpoint=True)))
+        canvas = draw_background(rng, image_size, photographs, light_on_dark)
+        drawn = int(rng.integers(*digits, endpoint=True))
+        _scatter(rng, canvas, source, drawn, digit_sizes)
         images[index] = np.rint(canvas.image.clip(0, 255))
         owner[index] = canvas.owner
         labels[index, : len(canvas.labels)] = canvas.labels
-    return _annotate(images, owner, labels)
+    return annotate(images, owner, labels)
 
 
 def _check(
-    count: int, image_size: int, digits: tuple[int, int], seed: int
+    count: int,
+    image_size: int,
+    digits: tuple[int, int],
+    digit_sizes: tuple[float, float],
+    seed: int,
 ) -> None:
     for name, value, least in (
         ("count", count, 1),
@@ -157,6 +126,12 @@ def _check(
             "`digits` must be the smallest and the largest number of digits, "
             f"from 1 to {_MOST_DIGITS}. Received: digits={digits}"
         )
+    if not 0 < digit_sizes[0] <= digit_sizes[1] <= _LARGEST_DIGIT:
+        raise ValueError(
+            "`digit_sizes` must be the smallest and the largest side, above 0 "
+            f"and at most {_LARGEST_DIGIT} of the scene's. Received: "
+            f"digit_sizes={digit_sizes}"
+        )
 
 
 def _photographs(held_out: bool) -> list[np.ndarray]:
@@ -167,46 +142,19 @@ def _photographs(held_out: bool) -> list[np.ndarray]:
 
 
 def _scatter(
-    rng: np.random.Generator, canvas: Canvas, source: Split, count: int
+    rng: np.random.Generator,
+    canvas: Canvas,
+    source: Split,
+    count: int,
+    sizes: tuple[float, float],
 ) -> None:
     """Draws digits of the source over each other."""
     images, labels = source
     for chosen in rng.integers(len(images), size=count):
-        fraction = rng.uniform(*_DIGIT_SIZES)
+        fraction = rng.uniform(*sizes)
         coverage = digit_coverage(
             images[chosen, ..., 0] / np.float32(255),
             max(_SMALLEST_DIGIT, round(fraction * len(canvas.image))),
             np.deg2rad(rng.uniform(-_MAX_ROTATION, _MAX_ROTATION)),
         )
         canvas.scatter_digit(rng, int(labels[chosen]), coverage)
-
-
-def _annotate(
-    images: np.ndarray, owner: np.ndarray, labels: np.ndarray
-) -> DigitScenes:
-    """Reads masks and boxes off which digit each pixel belongs to."""
-    masks = owner[:, None] == np.arange(labels.shape[1])[:, None, None]
-    scene = np.arange(len(images))[:, None, None]
-    # Class 0 comes first, where the owner is -1.
-    classes = np.pad(labels + 1, [(0, 0), (1, 0)]).astype("uint8")
-    return DigitScenes(
-        images=images,
-        semantic_masks=classes[scene, owner + 1],
-        boxes=_boxes(masks),
-        labels=labels,
-        valid=labels >= 0,
-        masks=masks,
-    )
-
-
-def _boxes(masks: np.ndarray) -> np.ndarray:
-    """Returns the smallest boxes around masks `(..., height, width)`."""
-    x1, x2 = _range(np.any(masks, axis=-2))
-    y1, y2 = _range(np.any(masks, axis=-1))
-    return np.stack([x1, y1, x2, y2], axis=-1).astype("float32")
-
-
-def _range(touched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where each row of `touched` begins and ends, 0 if nowhere."""
-    end = touched.shape[-1] - touched[..., ::-1].argmax(axis=-1)
-    return touched.argmax(axis=-1), end * touched.any(axis=-1)

@@ -15,12 +15,18 @@ _Texture = Callable[
 _MOST_NOISE = 12.0
 """Largest standard deviation of the noise of a pixel."""
 
+_DARKNESS = 0.5
+"""What the light of a dark background is multiplied by."""
+
 _MOST_CLUTTER = 4
 """Most strokes, and most discs and boxes, of a scene."""
 
 
 def draw_background(
-    rng: np.random.Generator, size: int, photographs: Sequence[np.ndarray]
+    rng: np.random.Generator,
+    size: int,
+    photographs: Sequence[np.ndarray],
+    dark: bool = False,
 ) -> Canvas:
     """Returns a canvas without digits: a texture and clutter on it.
 
@@ -28,6 +34,7 @@ def draw_background(
         rng: Source of the random numbers.
         size: Height and width in pixels.
         photographs: Pictures of shape `(height, width, 3)` to cut from.
+        dark: Whether it is dark, for digits that are light.
 
     Returns:
         The canvas, of shape `(size, size, 3)`.
@@ -40,7 +47,10 @@ def draw_background(
         _add_stroke(rng, canvas)
     for _ in range(rng.integers(_MOST_CLUTTER + 1)):
         _add_shape(rng, canvas)
-    return canvas
+    if not dark:
+        return canvas
+    image = canvas.image.clip(0, 255) * np.float32(_DARKNESS)
+    return Canvas(image, lightest=True)
 
 
 def _photograph(

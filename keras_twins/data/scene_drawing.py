@@ -16,6 +16,9 @@ _CELLS = 8
 _TRIES = 20
 """Places that are tried for a digit before it is left out."""
 
+_LIGHT = 170.0
+"""Smallest value of a channel of a light digit."""
+
 _COLORS = 4
 """Colours to choose from: the one farthest from what is behind is taken."""
 
@@ -27,9 +30,11 @@ class Canvas:
     Args:
         image: Background of shape `(size, size, 3)`, floats in `[0, 255]`;
             drawn on in place.
+        lightest: Whether the digits are to be lighter than any background.
     """
 
     image: np.ndarray
+    lightest: bool = False
 
     def __post_init__(self) -> None:
         self.owner = np.full(self.image.shape[:2], -1, "int8")
@@ -98,7 +103,7 @@ class Canvas:
             behind = self._owners(coverage.shape, top, left)[inside]
             left_over = visible - self._counts(behind)
             if (left_over >= MIN_VISIBLE * self._areas).all():
-                color = self._contrast(rng, inside, top, left)
+                color = self._color(rng, inside, top, left)
                 self.add_digit(label, coverage, color, top, left)
                 return
 
@@ -112,9 +117,11 @@ class Canvas:
         counts = np.bincount(owners.ravel() + 1, minlength=len(self.labels) + 1)
         return counts[1:]
 
-    def _contrast(
+    def _color(
         self, rng: np.random.Generator, inside: np.ndarray, top: int, left: int
     ) -> np.ndarray:
+        if self.lightest:
+            return random_colors(rng, 1, _LIGHT)[0]
         height, width = inside.shape
         window = self.image[top : top + height, left : left + width]
         colors = random_colors(rng, _COLORS)
@@ -122,17 +129,20 @@ class Canvas:
         return colors[distance.argmax()]
 
 
-def random_colors(rng: np.random.Generator, count: int) -> np.ndarray:
+def random_colors(
+    rng: np.random.Generator, count: int, least: float = 0.0
+) -> np.ndarray:
     """Draws colours.
 
     Args:
         rng: Source of the random numbers.
         count: Number of colours.
+        least: Smallest value of a channel.
 
     Returns:
         Red, green and blue of shape `(count, 3)`, float32 in `[0, 255]`.
     """
-    return rng.uniform(0, 255, (count, 3)).astype("float32")
+    return rng.uniform(least, 255, (count, 3)).astype("float32")
 
 
 def bilinear(image: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:

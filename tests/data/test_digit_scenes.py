@@ -159,7 +159,7 @@ def test_held_out_scenes_share_nothing_with_training(monkeypatch):
             inks.add(ink.tobytes())
             return digit_coverage(ink, *arguments)
 
-        def background(rng, size, photographs):
+        def background(rng, size, photographs, dark):
             parts.extend(photographs)
             return Canvas(np.zeros((size, size, 3), "float32"))
 
@@ -185,11 +185,50 @@ def test_held_out_scenes_share_nothing_with_training(monkeypatch):
         ("digits", (0, 3)),
         ("digits", (4, 3)),
         ("digits", (1, 101)),
+        ("digit_sizes", (0.0, 0.3)),
+        ("digit_sizes", (0.3, 0.2)),
+        ("digit_sizes", (0.3, 0.8)),
     ],
 )
 def test_wrong_arguments_are_named(argument, value):
     with pytest.raises(ValueError, match=f"{argument}.*Received: {argument}="):
         load_digit_scenes(**{"count": 1, argument: value})
+
+
+def test_light_digits_are_lighter_than_all_else():
+    scenes = load_digit_scenes(8, image_size=SIZE, light_on_dark=True, seed=1)
+    # A pixel that a digit covers by half blends both.
+    lightness = scenes.images.max(axis=-1).astype(int)
+    found = scenes.semantic_masks > 0
+    for picture, digit in zip(lightness, found, strict=True):
+        assert np.median(picture[digit]) > 170
+        assert picture[~digit].max() <= 192
+    assert (lightness[~found] > 64).any()
+
+
+def test_digits_have_the_sizes_asked_for():
+    small, large = (
+        load_digit_scenes(
+            20, image_size=64, digits=(1, 1), digit_sizes=(side, side)
+        )
+        for side in (0.25, 0.5)
+    )
+
+    def sides(scenes):
+        x1, y1, x2, y2 = np.moveaxis(scenes.boxes[:, 0], -1, 0)
+        return np.maximum(x2 - x1, y2 - y1)
+
+    # A digit fills 8 of 8 cells one way or the other, or nearly so.
+    assert 10 <= sides(small).min() <= sides(small).max() <= 16 * 1.4
+    ratio = sides(large).mean() / sides(small).mean()
+    assert ratio == pytest.approx(2, rel=0.15)
+
+
+def test_largest_digits_have_room():
+    scenes = load_digit_scenes(
+        40, image_size=32, digits=(1, 1), digit_sizes=(0.7, 0.7)
+    )
+    assert scenes.valid.all()
 
 
 def test_smallest_scene_has_room_for_many_digits():
