@@ -172,10 +172,10 @@ def test_formats_of_fixed_size_say_so(pyramid, tmp_path):
     ("name", "precision", "batch_size"),
     [
         ("litert", "float16", None),
-        ("litert", "dynamic_int8", None),
+        # Other int8 files: test_int8.py, where a trained model has classes that
+        # rounding does not change. That of a random one is chance.
         ("litert", "int8", 4),
         ("openvino", "float16", None),
-        ("openvino", "int8", None),
     ],
 )
 def test_precisions(classifier, tmp_path, name, precision, batch_size):
