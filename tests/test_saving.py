@@ -11,6 +11,7 @@ import pytest
 import keras_twins
 import keras_twins.weights
 from tests import tiny
+from tests.compiling import build_optimizer
 
 OTHERS = {
     "tensorflow": ("jax", "torch"),
@@ -43,6 +44,7 @@ def test_trained_model_goes_on_training(tmp_path):
     model = _model()
     x, y = tiny.images(4, 64, 64, 3), np.arange(4)
     model.compile("adam", "sparse_categorical_crossentropy")
+    build_optimizer(model)
     model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")

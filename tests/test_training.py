@@ -6,6 +6,7 @@ import pytest
 
 import keras_twins
 from tests import tiny
+from tests.compiling import build_optimizer
 from tests.gradients import weight_gradients
 from tests.testers import double_precision
 
@@ -119,6 +120,7 @@ def _assert_loss_falls(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit_compile,
     )
+    build_optimizer(model)
     before = model.evaluate(x, y, verbose=0, batch_size=12)
     model.fit(x, y, epochs=steps, batch_size=12, verbose=0)
     after = model.evaluate(x, y, verbose=0, batch_size=12)

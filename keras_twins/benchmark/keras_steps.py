@@ -101,7 +101,10 @@ class _Steps:
         return lambda: function(data)
 
     def training(self, images: Any, labels: Any) -> Step:
-        # Builds the state of the optimizer and of the metrics.
+        # Else TensorFlow traces twice: a graph that makes the optimizer's
+        # variables is not the one that it keeps.
+        self._model.optimizer.build(self._model.trainable_variables)
+        # Builds the state of the metrics.
         self._model.train_on_batch(images, labels)
         function, data = self._model.train_function, [(images, labels, None)]
         return lambda: function(data)

@@ -16,8 +16,9 @@ from keras_twins.weights import CheckpointError
 from keras_twins.weights import WeightsDownloadError
 from keras_twins.weights import segmentation_registry as registry
 from keras_twins.weights import write_safetensors
+from tests.compiling import slow_on
+from tests.tiny import MINIMAL
 from tests.tiny import PCPVT
-from tests.tiny import SHALLOW
 from tests.tiny import randomise
 from tests.weights.server import run_server
 from tests.weights.server import send
@@ -27,11 +28,15 @@ TINY = {
     UPerNet: {"filters": 8, "auxiliary_filters": 6},
 }
 both = pytest.mark.parametrize("cls", [SemanticFPN, UPerNet])
+# JAX compiles UPerNet for half a minute, each time anew.
+quick = pytest.mark.parametrize(
+    "cls", [SemanticFPN, pytest.param(UPerNet, marks=slow_on("jax"))]
+)
 
 
 @pytest.fixture(autouse=True)
 def _small_variant(monkeypatch):
-    monkeypatch.setitem(VARIANTS, "svt_small", SHALLOW)
+    monkeypatch.setitem(VARIANTS, "svt_small", MINIMAL)
 
 
 def build(cls, weights=None, num_classes=5, variant="svt_small", **kwargs):
@@ -51,12 +56,12 @@ def predict(model) -> np.ndarray:
     return model.predict_on_batch(pixels.astype("float32"))
 
 
-@both
+@quick
 @pytest.mark.parametrize("dialect", ["mmsegmentation", "official_segmentation"])
 def test_there_and_back(cls, dialect, tmp_path):
     model = filled(cls, dialect=dialect)
     state = export_state(model)
-    packed = "backbone.layers.0.1.attn.attn.in_proj_weight"
+    packed = "backbone.layers.1.0.attn.attn.in_proj_weight"
     assert (packed in state) == (dialect == "mmsegmentation")
     write_safetensors(state, tmp_path / "model.safetensors")
     again = build(cls, tmp_path / "model.safetensors")
@@ -274,7 +279,7 @@ def test_backbones_of_imagenet_have_fresh_norms_between_stages(
     randomise(classifier)
     path = tmp_path / "model.safetensors"
     write_safetensors(
-        keras_twins.weights.export_state(classifier, SHALLOW), path
+        keras_twins.weights.export_state(classifier, MINIMAL), path
     )
     monkeypatch.setattr(pretrained, "fetch_weights", lambda _: path)
     model = build(SemanticFPN, "imagenet")

@@ -8,6 +8,8 @@ from keras_twins import TwinsBackbone
 from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
 from keras_twins.training import SEGMENTATION_RECIPES
+from tests.compiling import build_optimizer
+from tests.compiling import slow_on
 from tests.tiny import MINIMAL
 from tests.tiny import to_numpy
 
@@ -116,6 +118,7 @@ def test_optimizer_is_adamw_of_pytorch(name, weight_decay):
     assert (*found, optimizer.epsilon) == (weight_decay, 0.9, 0.999, 1e-8)
 
 
+@slow_on("jax")  # compiles the step of every shape by itself
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_what_a_recipe_does_not_decay(name):
     """Where there is no gradient, all that moves is decay."""
@@ -148,5 +151,6 @@ def test_a_step_of_each_recipe(name):
     model = build(recipe)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(recipe.optimizer(model), loss)
+    build_optimizer(model)
     images = np.full((2, 32, 32, 3), 100, "float32")
     assert np.isfinite(model.train_on_batch(images, np.zeros((2, 32, 32))))

@@ -125,7 +125,7 @@ def test_what_cannot_be_written_is_a_row_too(monkeypatch):
 def build_tiny() -> keras.Model:
     keras.utils.set_random_seed(0)
     model = keras_twins.classifier(
-        tiny.SHALLOW, input_shape=(64, 64, 3), classes=5
+        tiny.MINIMAL, input_shape=(64, 64, 3), classes=5
     )
     tiny.randomise(model)
     return model
