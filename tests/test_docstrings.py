@@ -19,6 +19,7 @@ import keras_twins.imagenet
 import keras_twins.segmentation
 import keras_twins.training
 import keras_twins.weights
+from tests.compiling import slow_on
 from tests.tiny import images
 
 # The six constructors share one docstring: one of them is enough. The example
@@ -69,11 +70,11 @@ def _examples():
             re.findall(r"```python\n(.*?)```", text, re.DOTALL)
         ):
             # JAX compiles for minutes; the model has tests of its own.
-            slow = name == "UPerNet" and keras.backend.backend() == "jax"
+            marks = slow_on("jax") if name == "UPerNet" else ()
             yield pytest.param(
                 textwrap.dedent(code),
                 id=f"{name}-{index}",
-                marks=pytest.mark.slow if slow else (),
+                marks=marks,
             )
 
 

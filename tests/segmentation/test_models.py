@@ -12,7 +12,8 @@ from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
 from tests.compiling import build_optimizer
 from tests.compiling import call_compiled
-from tests.compiling import slow_on
+from tests.segmentation.models import both
+from tests.segmentation.models import quick
 from tests.tiny import MINIMAL
 from tests.tiny import images
 from tests.tiny import randomise
@@ -44,13 +45,6 @@ def loss():
     return keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, ignore_class=255
     )
-
-
-both = pytest.mark.parametrize("cls", [SemanticFPN, UPerNet])
-# JAX compiles UPerNet for half a minute, each time anew.
-quick = pytest.mark.parametrize(
-    "cls", [SemanticFPN, pytest.param(UPerNet, marks=slow_on("jax"))]
-)
 
 
 @quick

@@ -16,7 +16,8 @@ from keras_twins.weights import CheckpointError
 from keras_twins.weights import WeightsDownloadError
 from keras_twins.weights import segmentation_registry as registry
 from keras_twins.weights import write_safetensors
-from tests.compiling import slow_on
+from tests.segmentation.models import both
+from tests.segmentation.models import quick
 from tests.tiny import MINIMAL
 from tests.tiny import PCPVT
 from tests.tiny import randomise
@@ -27,11 +28,6 @@ TINY = {
     SemanticFPN: {"pyramid_filters": 6, "filters": 8},
     UPerNet: {"filters": 8, "auxiliary_filters": 6},
 }
-both = pytest.mark.parametrize("cls", [SemanticFPN, UPerNet])
-# JAX compiles UPerNet for half a minute, each time anew.
-quick = pytest.mark.parametrize(
-    "cls", [SemanticFPN, pytest.param(UPerNet, marks=slow_on("jax"))]
-)
 
 
 @pytest.fixture(autouse=True)
