@@ -72,6 +72,7 @@ def load_scenes(count: int, size: int, held_out: bool = False) -> DigitScenes:
         size,
         digits=(2, 3),
         digit_sizes=(0.3, 0.5),
+        max_overlap=0.0,
         light_on_dark=True,
     )
 
@@ -109,6 +110,9 @@ def build_model(masks: np.ndarray, steps: int) -> SemanticFPN:
         SegmentationCrossEntropy(),
         metrics=[SegmentationMetrics(classes)],
     )
+    # Otherwise TensorFlow traces the step twice: without the optimizer's
+    # variables, to make them, and with them.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

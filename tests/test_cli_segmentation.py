@@ -170,6 +170,10 @@ def test_class_255_is_drawn(photo, tmp_path, capsys):
             "--classes, --dialect: only",
         ),
         (["--head", "upernet"], "--head: only for a variant"),
+        (
+            ["--model", "svt_small", "--weights", "imagenet"],
+            "imagenet fills the backbone alone",
+        ),
         (["--alpha", "2"], "from 0 to 1. Received: 2"),
         (["--alpha", "nan"], "from 0 to 1. Received: nan"),
         (["--out", "{photo}"], "photo.png is read by this command"),

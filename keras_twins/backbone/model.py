@@ -9,6 +9,9 @@ from typing import Literal
 
 import keras
 
+from keras_twins.backbone.functional import check_model_keywords
+from keras_twins.backbone.functional import frozen_layers
+from keras_twins.backbone.functional import restore_trainable
 from keras_twins.backbone.graph import BackboneOptions
 from keras_twins.backbone.graph import DType
 from keras_twins.backbone.graph import TwinsGraph
@@ -17,9 +20,6 @@ from keras_twins.config import TwinsConfig
 from keras_twins.config import read_config
 from keras_twins.config import variant_config
 from keras_twins.layers.composite import serialize_dtype
-from keras_twins.layers.freezing import check_model_keywords
-from keras_twins.layers.freezing import frozen_layers
-from keras_twins.layers.freezing import restore_trainable
 from keras_twins.ops import Tensor
 from keras_twins.weights import load_pretrained
 

@@ -12,7 +12,7 @@ from keras_twins.cli.arguments import variant_or_file
 from keras_twins.cli.saved_models import load_saved_model
 from keras_twins.export.comparison import LIMITS
 from keras_twins.export.formats import FORMATS
-from keras_twins.export.formats import format_of
+from keras_twins.export.formats import SUFFIXES
 
 if TYPE_CHECKING:
     import keras
@@ -143,14 +143,13 @@ def _format(arguments: argparse.Namespace) -> str:
     """Returns the format that was asked for, or that the path names."""
     if arguments.format is not None:
         return arguments.format
-    names = sorted(x.suffix for x in FORMATS.values() if x.suffix)
     # A folder without an end may be TensorFlow's format, or OpenVINO's.
-    if arguments.path.suffix not in names:
+    if arguments.path.suffix not in SUFFIXES:
         arguments.fail(
             "--format is needed where PATH ends in none of "
-            f"{', '.join(names)}. Received: {arguments.path}"
+            f"{', '.join(sorted(SUFFIXES))}. Received: {arguments.path}"
         )
-    return format_of(arguments.path)
+    return SUFFIXES[arguments.path.suffix]
 
 
 def _check_model_options(arguments: argparse.Namespace) -> None:

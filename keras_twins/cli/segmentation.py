@@ -14,7 +14,6 @@ from keras_twins.cli.segmentation_checks import share
 from keras_twins.cli.segmentation_inputs import HEADS
 from keras_twins.cli.segmentation_inputs import class_count
 from keras_twins.cli.segmentation_inputs import class_names_and_colors
-from keras_twins.cli.segmentation_inputs import data_set
 from keras_twins.cli.segmentation_inputs import examples
 from keras_twins.cli.segmentation_inputs import inference_settings
 from keras_twins.cli.segmentation_inputs import segmentation_model
@@ -168,6 +167,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     Returns:
         Exit code.
     """
+    from keras_twins.data.ade20k import list_pairs
     from keras_twins.segmentation.evaluation import evaluate_segmentation
     from keras_twins.weights.files import replace_file
 
@@ -176,12 +176,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
         check_target(arguments, arguments.json)
     settings = inference_settings(arguments)
     with contextlib.redirect_stdout(sys.stderr):
-        # For its checks: only the model tells how many classes there are.
-        data_set(arguments)
+        # Before the model, which takes longer.
+        pairs = list_pairs(arguments.data, arguments.split)
         model = segmentation_model(arguments)
         count = class_count(model)
-        pairs = examples(data_set(arguments, count))
-        scores = evaluate_segmentation(model, pairs, count, settings, say=print)
+        found = examples(pairs, count, arguments.keep_zero_label)
+        scores = evaluate_segmentation(model, found, count, settings, say=print)
     print(f"images          {scores.images}")
     print(f"mean IoU        {scores.mean_iou:.2%}")
     print(f"mean accuracy   {scores.mean_accuracy:.2%}")

@@ -67,12 +67,18 @@ def check_target(
 
 
 def check_model_options(arguments: argparse.Namespace) -> None:
-    """Ends the process if options are given that a saved model has no use for.
+    """Ends the process if the options of the model do not fit each other.
 
     Args:
         arguments: Those of the model, and `fail`.
     """
     if not isinstance(arguments.model, pathlib.Path):
+        if arguments.weights == "imagenet":
+            arguments.fail(
+                "--weights imagenet fills the backbone alone; what a random "
+                "head sees means nothing. Pass ade20k, or the path of a file "
+                "with all weights."
+            )
         return
     given = [
         f"--{name}"

@@ -108,39 +108,28 @@ def class_names_and_colors(
     return tuple(f"class {i}" for i in range(count)), colors.astype("uint8")
 
 
-def data_set(arguments: argparse.Namespace, classes: int = _CLASSES) -> Any:
-    """Returns the pairs of images and masks; none is read yet.
-
-    Args:
-        arguments: `data`, `split` and `keep_zero_label`.
-        classes: Number of classes.
-
-    Returns:
-        A `tf.data.Dataset`.
-    """
-    from keras_twins.data import load_ade20k
-
-    return load_ade20k(
-        arguments.data,
-        arguments.split,
-        num_classes=classes,
-        reduce_zero_label=not arguments.keep_zero_label,
-    )
-
-
-def examples(data: Any) -> Iterator["tuple[np.ndarray, np.ndarray]"]:
+def examples(
+    pairs: list[tuple[str, str]], classes: int, keep_zero_label: bool
+) -> Iterator["tuple[np.ndarray, np.ndarray]"]:
     """Yields images and masks.
 
     Args:
-        data: What `data_set` returns.
+        pairs: Paths of both; see `keras_twins.data.ade20k.list_pairs`.
+        classes: Number of classes.
+        keep_zero_label: Whether 0 is a class.
 
     Yields:
         tuple: Pixels of shape `(height, width, 3)` and labels of shape
             `(height, width)`.
 
     Raises:
-        ValueError: If a file is broken, or has wrong labels.
+        ValueError: If a file is broken, or has wrong labels, or there are too
+            many classes for files.
     """
+    from keras_twins.data.ade20k import read_pairs
+    from keras_twins.data.annotations import LabelRule
+
+    data: Any = read_pairs(pairs, LabelRule(classes, not keep_zero_label))
     errors = importlib.import_module("tensorflow").errors
     try:
         for example in data.as_numpy_iterator():

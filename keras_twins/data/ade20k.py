@@ -72,15 +72,79 @@ def load_ade20k(
     Reference:
         - [Scene Parsing through ADE20K Dataset](https://people.csail.mit.edu/bzhou/publication/scene-parse-camera-ready.pdf)
     """
-    require_tensorflow()
-    require("PIL", "Pillow")
     if start < 0 or (start and shuffle_seed is None):
         raise ValueError(
             "`start` must not be negative, and other than 0 it needs a "
             f"`shuffle_seed`. Received: {start=}, {shuffle_seed=}"
         )
     rule = LabelRule(num_classes, reduce_zero_label)
-    pairs = _shard(_pairs(pathlib.Path(folder), split), shard)
+    pairs = _shard(list_pairs(folder, split), shard)
+    return read_pairs(pairs, rule, shuffle_seed, start)
+
+
+def list_pairs(
+    folder: str | os.PathLike[str], split: str
+) -> list[tuple[str, str]]:
+    """Returns the paths of pictures and annotations, by name.
+
+    Args:
+        folder: As for `load_ade20k`.
+        split: As for `load_ade20k`.
+
+    Returns:
+        Pairs of paths; none of the files has been read.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ImportError: If what reads the files is missing.
+        ValueError: If a picture or an annotation has no partner, if there is
+            none at all, or if `split` is unknown.
+    """
+    require_tensorflow()
+    require("PIL", "Pillow")
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}. Received: "
+            f"split={split!r}"
+        )
+    folder = pathlib.Path(folder)
+    images = _files(folder / "images" / split, _IMAGE_SUFFIXES)
+    masks = _files(folder / "annotations" / split, _MASK_SUFFIXES)
+    for names, others, what in (
+        (images, masks, "annotation"),
+        (masks, images, "picture"),
+    ):
+        alone = [str(names[name]) for name in sorted(set(names) - set(others))]
+        if alone:
+            raise ValueError(
+                f"Every file must have its {what}, of the same name. Received: "
+                f"{len(alone)} files without one: {', '.join(alone[:5])}"
+            )
+    if not images:
+        raise ValueError(
+            "There is nothing to read: no file ends with "
+            f"{' or '.join(_IMAGE_SUFFIXES)} in {folder / 'images' / split}"
+        )
+    return [(str(images[name]), str(masks[name])) for name in sorted(images)]
+
+
+def read_pairs(
+    pairs: list[tuple[str, str]],
+    rule: LabelRule,
+    shuffle_seed: int | None = None,
+    start: int = 0,
+) -> "tf.data.Dataset":
+    """Reads pictures and annotations when their turn comes.
+
+    Args:
+        pairs: What `list_pairs` returns, or some of it.
+        rule: What the values of the annotations mean.
+        shuffle_seed: As for `load_ade20k`.
+        start: As for `load_ade20k`.
+
+    Returns:
+        What `load_ade20k` returns.
+    """
     import tensorflow as tf
 
     def load(paths: Tensor) -> dict[str, Tensor]:
@@ -95,28 +159,6 @@ def load_ade20k(
         }
 
     return map_in_order(_in_order(pairs, shuffle_seed, start), load)
-
-
-def _pairs(folder: pathlib.Path, split: str) -> list[tuple[str, str]]:
-    """Returns the paths of pictures and annotations, by name."""
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(SPLITS)}. Received: "
-            f"split={split!r}"
-        )
-    images = _files(folder / "images" / split, _IMAGE_SUFFIXES)
-    masks = _files(folder / "annotations" / split, _MASK_SUFFIXES)
-    for names, others, what in (
-        (images, masks, "annotation"),
-        (masks, images, "picture"),
-    ):
-        alone = [str(names[name]) for name in sorted(set(names) - set(others))]
-        if alone:
-            raise ValueError(
-                f"Every file must have its {what}, of the same name. Received: "
-                f"{len(alone)} files without one: {', '.join(alone[:5])}"
-            )
-    return [(str(images[name]), str(masks[name])) for name in sorted(images)]
 
 
 def _files(

@@ -44,15 +44,16 @@ def load_digit_scenes(
     image_size: int = 128,
     digits: tuple[int, int] = (2, 6),
     digit_sizes: tuple[float, float] = (0.2, 0.45),
+    max_overlap: float = 0.3,
     light_on_dark: bool = False,
     seed: int = 0,
 ) -> DigitScenes:
     """Composes scenes of scikit-learn's handwritten digits.
 
     Each scene has digits of random sizes, rotations and colours over a cut
-    from a photograph, a texture, strokes and shapes. Digits may overlap:
-    70 % of each one stays visible, and one that finds no such place is left
-    out. Training scenes and held-out ones share neither digits (the
+    from a photograph, a texture, strokes and shapes. A digit that finds no
+    place where it hides little enough of the earlier ones is left out.
+    Training scenes and held-out ones share neither digits (the
     split is that of `load_digits`) nor parts of the photographs.
 
     A scene follows from the arguments but `count`, and its index: more scenes
@@ -65,6 +66,8 @@ def load_digit_scenes(
         digits: Smallest and largest number of digits of a scene.
         digit_sizes: Smallest and largest side of the digits, as fractions of
             the scene's, at most 0.7. No digit is smaller than 8 pixels.
+        max_overlap: Largest fraction of a digit that later ones hide, from 0
+            to below 1.
         light_on_dark: Whether the digits are light and all behind them is
             dark. Otherwise digits may have any colour, darker ones too, and
             are much harder to learn.
@@ -89,6 +92,11 @@ def load_digit_scenes(
     ```
     """
     _check(count, image_size, digits, digit_sizes, seed)
+    if not 0 <= max_overlap < 1:
+        raise ValueError(
+            "`max_overlap` must be from 0 to below 1. Received: "
+            f"max_overlap={max_overlap}"
+        )
     source = load_digits(_SOURCE_SIZE, channels=1)[int(held_out)]
     photographs = _photographs(held_out)
     images = np.zeros((count, image_size, image_size, 3), "uint8")
@@ -98,7 +106,7 @@ def load_digit_scenes(
         rng = np.random.default_rng((seed, held_out, index))
         canvas = draw_background(rng, image_size, photographs, light_on_dark)
         drawn = int(rng.integers(*digits, endpoint=True))
-        _scatter(rng, canvas, source, drawn, digit_sizes)
+        _scatter(rng, canvas, source, drawn, digit_sizes, max_overlap)
         images[index] = np.rint(canvas.image.clip(0, 255))
         owner[index] = canvas.owner
         labels[index, : len(canvas.labels)] = canvas.labels
@@ -147,6 +155,7 @@ def _scatter(
     source: Split,
     count: int,
     sizes: tuple[float, float],
+    max_overlap: float,
 ) -> None:
     """Draws digits of the source over each other."""
     images, labels = source
@@ -157,4 +166,4 @@ def _scatter(
             max(_SMALLEST_DIGIT, round(fraction * len(canvas.image))),
             np.deg2rad(rng.uniform(-_MAX_ROTATION, _MAX_ROTATION)),
         )
-        canvas.scatter_digit(rng, int(labels[chosen]), coverage)
+        canvas.scatter_digit(rng, int(labels[chosen]), coverage, max_overlap)

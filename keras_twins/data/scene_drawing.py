@@ -7,9 +7,6 @@ import numpy as np
 INK_THRESHOLD = 0.5
 """Ink, from 0 to 1, where a digit ends."""
 
-MIN_VISIBLE = 0.7
-"""Fraction of a digit's pixels that later digits leave visible."""
-
 _CELLS = 8
 """Scikit-learn's digits have 8x8 cells: the finest detail there is."""
 
@@ -82,17 +79,23 @@ class Canvas:
         self._areas = np.append(self._areas, inside.sum())
 
     def scatter_digit(
-        self, rng: np.random.Generator, label: int, coverage: np.ndarray
+        self,
+        rng: np.random.Generator,
+        label: int,
+        coverage: np.ndarray,
+        max_overlap: float,
     ) -> None:
         """Draws a digit at a random place and in a random colour.
 
-        Every earlier digit keeps `MIN_VISIBLE` of its pixels; where that is
-        not possible, the digit is left out.
+        Where every place hides more than `max_overlap` of an earlier digit,
+        the digit is left out.
 
         Args:
             rng: Source of the random numbers.
             label: The digit, 0 to 9.
             coverage: Share of each pixel that is covered, `(height, width)`.
+            max_overlap: Largest fraction of an earlier digit that all later
+                ones hide together.
         """
         inside = coverage >= 0.5
         visible = self._counts(self.owner)
@@ -101,8 +104,8 @@ class Canvas:
                 np.subtract(self.owner.shape, coverage.shape) + 1
             )
             behind = self._owners(coverage.shape, top, left)[inside]
-            left_over = visible - self._counts(behind)
-            if (left_over >= MIN_VISIBLE * self._areas).all():
+            hidden = self._areas - visible + self._counts(behind)
+            if (hidden <= max_overlap * self._areas).all():
                 color = self._color(rng, inside, top, left)
                 self.add_digit(label, coverage, color, top, left)
                 return

@@ -48,7 +48,7 @@ class SegmentationAugmentation:
     def __post_init__(self) -> None:
         for name in ("scale", "crop_size"):
             self._require(
-                name, _is_size(getattr(self, name)), "two positive integers"
+                name, is_size(getattr(self, name)), "two positive integers"
             )
         for name in ("flip_rate", "distortion_rate", "cat_max_ratio"):
             share = 0 <= getattr(self, name) <= 1
@@ -68,7 +68,15 @@ class SegmentationAugmentation:
             )
 
 
-def _is_size(sides: Any) -> bool:
+def is_size(sides: Any) -> bool:
+    """Returns whether a value is two positive integers.
+
+    Args:
+        sides: The value.
+
+    Returns:
+        Whether it can be the sides of a picture in pixels.
+    """
     return (
         isinstance(sides, tuple | list)
         and len(sides) == 2

@@ -19,6 +19,7 @@ from keras_twins.data.paired_augmentation import rescaled_size
 from keras_twins.data.paired_augmentation import resize_image
 from keras_twins.data.photometric import distort
 from keras_twins.data.segmentation_augmentation import SegmentationAugmentation
+from keras_twins.data.segmentation_augmentation import is_size
 from keras_twins.data.tensorflow_data import checked_shard
 from keras_twins.data.tensorflow_data import map_in_order
 from keras_twins.data.tensorflow_data import require_tensorflow
@@ -153,6 +154,8 @@ def evaluation_examples(
 
     The masks keep their size: published numbers compare at the size of the
     original, after the model's output has been resized to it.
+    `keras_twins.segmentation.evaluate_segmentation` does both by itself: it
+    takes the examples as they are read.
 
     Args:
         examples: `{"image": (height, width, 3), "mask": (height, width)}`,
@@ -172,6 +175,11 @@ def evaluation_examples(
     """
     require_tensorflow()
     _check(examples)
+    if not is_size(scale):
+        raise ValueError(
+            "`scale` must be two positive integers, the long and the short "
+            f"side to resize into. Received: scale={scale}"
+        )
     known = _known_labels(num_classes)
     import tensorflow as tf
 
@@ -224,5 +232,19 @@ def _pair(example: Example, known: int) -> Pair:
             tf.unique(wrong)[0],
         ],
     )
-    with tf.control_dependencies([agree, in_range]):
+    checks = [agree, in_range]
+    if image.dtype != tf.uint8:
+        checks.append(_in_bytes(tf.cast(image, tf.int64)))
+    with tf.control_dependencies(checks):
         return tf.cast(image, tf.float32), tf.identity(mask)
+
+
+def _in_bytes(pixels: Tensor) -> Any:
+    """Returns the check that pixels are of 8 bits; distortion clips others."""
+    import tensorflow as tf
+
+    least, most = tf.reduce_min(pixels), tf.reduce_max(pixels)
+    return tf.debugging.Assert(
+        (least >= 0) & (most <= 255),
+        ["`image` must have pixels from 0 to 255. Received:", least, most],
+    )

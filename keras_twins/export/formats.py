@@ -142,6 +142,11 @@ _ENTRIES = (
 FORMATS: Mapping[str, Format] = {entry.name: entry for entry in _ENTRIES}
 """The formats by the name that `export_model` takes."""
 
+SUFFIXES: Mapping[str, str] = {
+    entry.suffix: entry.name for entry in _ENTRIES if entry.suffix
+}
+"""The formats whose artefacts are files, by how their names end."""
+
 EXTRAS: Mapping[str, str] = {"torch": "torch", "jax": "jax"}
 """The extra that installs a module, where it is not `export`."""
 
@@ -220,14 +225,14 @@ def format_of(path: pathlib.Path) -> str:
     Raises:
         ValueError: If the end is that of no format.
     """
-    names = {x.suffix: name for name, x in FORMATS.items() if x.suffix}
-    names[""] = "saved_model"
-    if path.suffix not in names:
+    if not path.suffix:
+        return "saved_model"
+    if path.suffix not in SUFFIXES:
         raise ValueError(
             "`format` is needed where `path` ends in none of "
-            f"{sorted(filter(None, names))}. Received: path={str(path)!r}"
+            f"{sorted(SUFFIXES)}. Received: path={str(path)!r}"
         )
-    return names[path.suffix]
+    return SUFFIXES[path.suffix]
 
 
 def find_format(format: str) -> Format:

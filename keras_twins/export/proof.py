@@ -33,6 +33,8 @@ _BATCH = 8
 
 _REASON_LENGTH = 300
 
+_NOT_FINITE = "Its outputs, or Keras's, are not finite."
+
 
 def prove(
     model: keras.Model,
@@ -195,7 +197,7 @@ def _problems(card: ExportReport) -> Iterator[str]:
         return
     # Comparisons are written so that NaN is refused too.
     if not math.isfinite(difference):
-        yield "Its outputs, or Keras's, are not finite."
+        yield _NOT_FINITE
     elif limits.difference is not None and not (
         difference <= limits.difference * largest
     ):
@@ -231,7 +233,7 @@ def _refused(card: ExportReport) -> ExportError:
         "Where that is good enough, pass a larger `tolerance` or a smaller "
         "`min_agreement`; more and typical `images` make the comparison surer."
     )
-    if not math.isfinite(card.max_abs_difference or 0.0):
+    if _NOT_FINITE in card.problems:
         advice = "Look for NaN and infinity in the weights and the images."
     return ExportError(
         f"The exported {card.format!r} artefact ({card.precision}) is "

@@ -7,7 +7,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
-from keras_twins.export.formats import FORMATS
+from keras_twins.export.formats import SUFFIXES
 from keras_twins.export.formats import Format
 from keras_twins.export.report import ExportError
 
@@ -41,8 +41,7 @@ def check_target(chosen: Format, target: pathlib.Path, overwrite: bool) -> None:
             f"`path` must be a folder for format {chosen.name!r}, in which "
             f"{chosen.marker!r} is made. Received: path={str(target)!r}"
         )
-    others = {x.suffix for x in FORMATS.values()} - {chosen.suffix, ""}
-    if target.suffix in others:
+    if SUFFIXES.get(target.suffix, chosen.name) != chosen.name:
         raise ValueError(
             f"`path` ends in {target.suffix!r}, which is not what the format "
             f"{chosen.name!r} makes. Received: path={str(target)!r}"

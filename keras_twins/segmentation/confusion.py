@@ -16,6 +16,7 @@ from keras_twins.ops.counting import count_pairs
 from keras_twins.ops.tensors import read
 from keras_twins.segmentation.labels import is_ignored
 from keras_twins.segmentation.labels import label_maps
+from keras_twins.segmentation.labels import pixel_weights
 
 # Counts are `high * _BASE + low`: JAX has no 64-bit integers by default. Low
 # parts stay small enough for the sum over 2047 replicas.
@@ -29,8 +30,9 @@ class ConfusionMetric(keras.metrics.Metric):
     `SegmentationMetrics` say what is read. Pixels are counted in integers, so
     that no count loses ones, however many there are (up to `2**51`).
 
-    A label that is neither a class nor `ignore_class` makes the result NaN,
-    since a compiled step cannot raise an error; `confusion_matrix` does.
+    A label that is neither a class nor `ignore_class`, such as 0.5, makes the
+    result NaN, since a compiled step cannot raise an error;
+    `confusion_matrix` does.
 
     Args:
         num_classes: Number of classes.
@@ -83,10 +85,12 @@ class ConfusionMetric(keras.metrics.Metric):
         """
         y_true, y_pred = (ops.convert_to_tensor(y) for y in (y_true, y_pred))
         predicted = self._predicted(y_pred)
-        labels = ops.cast(label_maps(y_true, predicted[..., None]), "int32")
+        labels = label_maps(y_true, predicted[..., None])
         counted = ops.logical_not(is_ignored(labels, self.ignore_class))
         if sample_weight is not None:
-            counted = ops.logical_and(counted, _mask(sample_weight, labels))
+            weighs = ops.not_equal(pixel_weights(sample_weight), 0)
+            weighs = ops.broadcast_to(weighs, ops.shape(labels))
+            counted = ops.logical_and(counted, weighs)
         self._add(count_pairs(labels, predicted, self.num_classes, counted))
 
     def confusion_matrix(self) -> np.ndarray:
@@ -213,17 +217,6 @@ class ConfusionMetric(keras.metrics.Metric):
             name: ops.where(wrong, float("nan"), score)
             for name, score in scores.items()
         }
-
-
-def _mask(sample_weight: Tensor, labels: Tensor) -> Tensor:
-    """Returns which pixels have a weight, broadcast to the labels."""
-    mask = ops.not_equal(ops.convert_to_tensor(sample_weight), 0)
-    rank = len(mask.shape)
-    if rank == 4 and mask.shape[-1] == 1:
-        mask = ops.squeeze(mask, axis=-1)
-    elif rank < 3:
-        mask = ops.reshape(mask, (*ops.shape(mask), *[1] * (3 - rank)))
-    return ops.broadcast_to(mask, ops.shape(labels))
 
 
 def _exact(variable: keras.Variable) -> np.ndarray:

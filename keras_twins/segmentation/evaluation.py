@@ -97,7 +97,7 @@ def evaluate_segmentation(
 
     Raises:
         ValueError: If labels are out of range, or do not have the size of
-            their image.
+            their image; with the number of the image. Else as `segment`.
 
     Example:
 
@@ -132,11 +132,14 @@ def _images(
         image, labels = np.asarray(image), np.asarray(labels)
         if image.shape[:2] != labels.shape:
             raise ValueError(
-                "Labels must have the size of their image. Received: an image "
-                f"of shape {image.shape} with labels of shape {labels.shape}, "
-                f"number {number}."
+                f"Image {number}: Labels must have the size of their image. "
+                f"Received: an image of shape {image.shape} with labels of "
+                f"shape {labels.shape}"
             )
-        check_labels(labels, num_classes, ignore_class)
+        try:
+            check_labels(labels, num_classes, ignore_class)
+        except ValueError as error:
+            raise ValueError(f"Image {number}: {error}") from error
         expected.append(labels)
         yield image
 

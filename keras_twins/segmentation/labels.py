@@ -1,22 +1,27 @@
 """Label maps: their shapes, and which of their values are right."""
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
 
+_NO_CLASS = -(2**31)
+"""Stands for what is no integer: not a class, and not ignored."""
+
 
 def label_maps(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Returns labels without the axis of one channel.
+    """Returns labels as integers, without the axis of one channel.
 
     Args:
         y_true: Labels of shape `(batch, height, width)` or `(batch, height,
-            width, 1)`.
+            width, 1)`; of floats, those that are whole are labels.
         y_pred: Predictions of shape `(batch, height, width, classes)`.
 
     Returns:
-        Labels of shape `(batch, height, width)`.
+        Labels of shape `(batch, height, width)`, `int32`; far below 0 where
+        the label is no integer.
 
     Raises:
         ValueError: If the shapes do not belong together.
@@ -33,7 +38,33 @@ def label_maps(y_true: Tensor, y_pred: Tensor) -> Tensor:
             f"of shape {true}, predictions of shape {predicted}. Resize the "
             "labels with nearest neighbours to the size of the predictions."
         )
-    return y_true
+    labels = ops.cast(y_true, "int32")
+    if "int" in keras.backend.standardize_dtype(y_true.dtype):
+        return labels
+    # Rounded, masks that were scaled to 1 would all be of class 0.
+    whole = ops.equal(ops.cast(labels, y_true.dtype), y_true)
+    return ops.where(whole, labels, _NO_CLASS)
+
+
+def pixel_weights(sample_weight: Tensor) -> Tensor:
+    """Returns weights that broadcast to label maps.
+
+    Args:
+        sample_weight: Weights of shape `(batch,)`, `(batch, height, width)`
+            or `(batch, height, width, 1)`, or what broadcasts to them.
+
+    Returns:
+        Weights of rank 3.
+    """
+    weights = ops.convert_to_tensor(sample_weight)
+    rank = len(weights.shape)
+    if rank == 4 and weights.shape[-1] == 1:
+        return ops.squeeze(weights, axis=-1)
+    if rank < 3:
+        # Those of images would be spread along the width.
+        ones = [1] * (3 - rank)
+        return ops.reshape(weights, (*ops.shape(weights), *ones))
+    return weights
 
 
 def is_ignored(labels: Tensor, ignore_class: int | None) -> Tensor:

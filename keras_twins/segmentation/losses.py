@@ -12,6 +12,7 @@ from keras import ops
 from keras_twins.ops import Tensor
 from keras_twins.segmentation.labels import is_ignored
 from keras_twins.segmentation.labels import label_maps
+from keras_twins.segmentation.labels import pixel_weights
 
 _MEANS = ("valid", "all")
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
@@ -21,9 +22,9 @@ _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
 class SegmentationCrossEntropy(keras.losses.Loss):
     """Cross-entropy of each pixel, without those of `ignore_class`.
 
-    A label that is neither a class nor `ignore_class` makes the loss NaN: a
-    compiled step cannot raise an error, and nobody should overlook it. Its
-    pixel adds nothing to the gradients, so the weights stay finite.
+    A label that is neither a class nor `ignore_class`, such as 0.5, makes the
+    loss NaN: a compiled step cannot raise an error, and nobody should overlook
+    it. Its pixel adds nothing to the gradients, so the weights stay finite.
     `check_labels` finds such labels before training.
 
     Args:
@@ -47,7 +48,8 @@ class SegmentationCrossEntropy(keras.losses.Loss):
             classes)`.
         sample_weight: Weights of shape `(batch,)` or `(batch, height,
             width)`, or what broadcasts to the latter. They multiply the
-            losses; the divisor of the mean stays the number of pixels.
+            losses; the divisor of the mean stays the number of pixels. What
+            weighs 0 may have any label.
 
     Call returns:
         The loss; 0 if all pixels are ignored.
@@ -83,9 +85,9 @@ class SegmentationCrossEntropy(keras.losses.Loss):
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> Any:
-        # Keras would spread weights of images along the width.
-        if sample_weight is not None and len(ops.shape(sample_weight)) == 1:
-            sample_weight = ops.reshape(sample_weight, (-1, 1, 1))
+        if sample_weight is not None:
+            sample_weight = pixel_weights(sample_weight)
+            y_true = self._excused(y_true, y_pred, sample_weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -101,18 +103,32 @@ class SegmentationCrossEntropy(keras.losses.Loss):
         Raises:
             ValueError: If the shapes do not belong together.
         """
-        labels_BHW = ops.cast(label_maps(y_true, y_pred), "int32")
-        classes = y_pred.shape[-1]
-        in_range = ops.logical_and(labels_BHW >= 0, labels_BHW < classes)
-        ignored = is_ignored(labels_BHW, self.ignore_class)
-        valid = ops.logical_and(in_range, ops.logical_not(ignored))
+        labels_BHW = label_maps(y_true, y_pred)
+        valid, wrong = self._valid_and_wrong(labels_BHW, y_pred.shape[-1])
         # Looked up where it does not matter what is found.
         known_BHW = ops.where(valid, labels_BHW, 0)
         losses_BHW = ops.where(valid, self._losses(known_BHW, y_pred), 0.0)
         # A constant: it shows in the loss and not in the gradients.
-        wrong = ops.logical_not(ops.logical_or(in_range, ignored))
         losses_BHW = ops.where(wrong, float("nan"), losses_BHW)
         return losses_BHW * self._scale(valid, losses_BHW.dtype)
+
+    def _excused(self, y_true: Any, y_pred: Any, weights: Tensor) -> Tensor:
+        """Returns labels, 0 for those that are wrong and weigh nothing."""
+        # NaN times 0 is NaN.
+        y_true, y_pred = (ops.convert_to_tensor(y) for y in (y_true, y_pred))
+        labels_BHW = label_maps(y_true, y_pred)
+        _, wrong = self._valid_and_wrong(labels_BHW, y_pred.shape[-1])
+        excused = ops.logical_and(wrong, ops.equal(weights, 0))
+        return ops.where(excused, 0, labels_BHW)
+
+    def _valid_and_wrong(
+        self, labels_BHW: Tensor, classes: int
+    ) -> tuple[Tensor, Tensor]:
+        """Returns where labels count, and where they are nothing."""
+        in_range = ops.logical_and(labels_BHW >= 0, labels_BHW < classes)
+        ignored = is_ignored(labels_BHW, self.ignore_class)
+        valid = ops.logical_and(in_range, ops.logical_not(ignored))
+        return valid, ops.logical_not(ops.logical_or(in_range, ignored))
 
     def _losses(self, labels_BHW: Tensor, predicted_BHWC: Tensor) -> Tensor:
         # One matrix: kernels search along contiguous rows.

@@ -10,11 +10,11 @@ import keras
 
 from keras_twins import preprocessing
 from keras_twins.backbone import DType
+from keras_twins.backbone.functional import check_model_keywords
+from keras_twins.backbone.functional import frozen_layers
+from keras_twins.backbone.functional import restore_trainable
 from keras_twins.layers import ResizeLike
 from keras_twins.layers.composite import serialize_dtype
-from keras_twins.layers.freezing import check_model_keywords
-from keras_twins.layers.freezing import frozen_layers
-from keras_twins.layers.freezing import restore_trainable
 from keras_twins.ops import Tensor
 from keras_twins.segmentation.auxiliary import Auxiliary
 from keras_twins.segmentation.auxiliary import AuxiliaryTraining
@@ -23,6 +23,8 @@ from keras_twins.segmentation.pretrained import build_from_twins
 from keras_twins.segmentation.pyramid import LEVELS
 from keras_twins.segmentation.pyramid import check_backbone
 from keras_twins.segmentation.pyramid import feature_extractor
+from keras_twins.segmentation.pyramid import level_sources
+from keras_twins.segmentation.pyramid import restore_levels
 from keras_twins.weights.head_naming import SegmentationHead
 
 _AUXILIARY_LEVEL = "P4"
@@ -51,7 +53,7 @@ class SegmentationModel(AuxiliaryTraining):
         dropout_rate: Dropout of the auxiliary head.
         classifier_activation: `None` for logits, or `"softmax"`.
         include_preprocessing: Whether the model takes pixels of 0 to 255 and
-            normalises them.
+            normalises them, if they have 3 channels.
         dtype: Dtype policy of the heads.
         name: Name of the model.
         **kwargs: `trainable`, as for every layer.
@@ -77,7 +79,7 @@ class SegmentationModel(AuxiliaryTraining):
         activation = keras.activations.get(classifier_activation)
         images = keras.Input(backbone.inputs[0].shape[1:], name="images")
         x = images
-        if include_preprocessing:
+        if include_preprocessing and images.shape[-1] == 3:
             x = preprocessing.normalization_layer(dtype)(x)
         maps = feature_extractor(backbone)(x)
         x = maps
@@ -152,6 +154,7 @@ class SegmentationModel(AuxiliaryTraining):
     def get_config(self) -> dict[str, Any]:
         return {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "level_sources": level_sources(self.backbone),
             "num_classes": self.num_classes,
             "dropout_rate": self.dropout_rate,
             "classifier_activation": self.classifier_activation,
@@ -172,6 +175,8 @@ class SegmentationModel(AuxiliaryTraining):
         config["backbone"] = keras.saving.deserialize_keras_object(
             config["backbone"], custom_objects=custom_objects
         )
+        if sources := config.pop("level_sources", None):
+            restore_levels(config["backbone"], sources)
         config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         model = cls(**config)
         restore_trainable(model, trainable, frozen)

@@ -89,9 +89,11 @@ def score_maps(
             float32, not mirrored.
 
     Raises:
-        ValueError: If the image is none, does not fit the model, or is too
-            small, or if the scores are not finite.
+        ValueError: If the image is none, does not fit the model (one without
+            `include_preprocessing` takes no integers), or is too small, or
+            if the scores are not finite.
     """
+    _check_normalised(model, image)
     for pixels in _scaled(image, settings):
         # One after the other: a batch of both would take twice the memory,
         # and another program on JAX than the image alone.
@@ -109,6 +111,21 @@ def score_maps(
                 )
             check_kind(scores_HWC, settings.from_logits)
             yield scores_HWC[:, ::-1] if mirror else scores_HWC
+
+
+def _check_normalised(model: keras.Model, image: np.ndarray) -> None:
+    """Raises an error if a model of normalised images gets pixels."""
+    if getattr(model, "include_preprocessing", True):
+        return
+    dtype = getattr(image, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "bui":
+        raise ValueError(
+            "The model was built with `include_preprocessing=False` and takes "
+            f"normalised images. Received: pixels of type {dtype}. Pass "
+            "`keras_twins.preprocessing.normalize(image)`, or put "
+            "`keras_twins.preprocessing.normalization_layer()` before the "
+            "model."
+        )
 
 
 def _scaled(

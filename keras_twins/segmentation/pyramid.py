@@ -1,5 +1,7 @@
 """What models of segmentation take from a backbone."""
 
+from collections.abc import Mapping
+
 import keras
 
 LEVELS = ("P2", "P3", "P4", "P5")
@@ -40,3 +42,52 @@ def feature_extractor(backbone: keras.Model) -> keras.Model:
     """
     maps = [backbone.pyramid_outputs[level] for level in LEVELS]
     return keras.Model(backbone.inputs[0], maps, name="feature_extractor")
+
+
+def level_sources(backbone: keras.Model) -> dict[str, str] | None:
+    """Returns which layers give the pyramid of a plain functional model.
+
+    Keras saves the graph of such a model and not its attributes.
+
+    Args:
+        backbone: A model with `pyramid_outputs`.
+
+    Returns:
+        The name of a layer or operation for each level; `None` for a class
+        with arguments of its own, which makes its pyramid again.
+
+    Raises:
+        ValueError: If a level is no output of the graph.
+    """
+    # What a graph has in its configuration, and no arguments of a class.
+    if "input_layers" not in backbone.get_config():
+        return None
+    sources = {
+        level: operation.name
+        for operation in backbone.operations
+        for level in LEVELS
+        if operation.output is backbone.pyramid_outputs[level]
+    }
+    missing = [level for level in LEVELS if level not in sources]
+    if missing:
+        raise ValueError(
+            "A `backbone` can be saved if each level of `pyramid_outputs` is "
+            "what one layer between its inputs and its outputs gives at its "
+            f"first call. Received: backbone={backbone.name}, where "
+            f"{', '.join(missing)} is not. Add the levels to its outputs, or "
+            "save the weights alone with `save_weights`."
+        )
+    return sources
+
+
+def restore_levels(backbone: keras.Model, sources: Mapping[str, str]) -> None:
+    """Gives a plain functional model that was saved its pyramid again.
+
+    Args:
+        backbone: The model.
+        sources: What `level_sources` returned for it.
+    """
+    outputs = {x.name: x.output for x in backbone.operations}
+    backbone.pyramid_outputs = {
+        level: outputs[name] for level, name in sources.items()
+    }

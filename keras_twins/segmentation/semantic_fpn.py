@@ -26,7 +26,7 @@ class SemanticFPN(SegmentationModel):
             the classifier.
         classifier_activation: `None` for logits, or `"softmax"`.
         include_preprocessing: Whether the model takes pixels of 0 to 255 and
-            normalises them.
+            normalises them, if they have 3 channels.
         dtype: Dtype policy of the heads.
         name: Name of the model.
         **kwargs: `trainable`, as for every layer.

@@ -7,7 +7,6 @@ import pytest
 from keras_twins.data import SCENE_CLASSES
 from keras_twins.data import digit_scenes
 from keras_twins.data import load_digit_scenes
-from keras_twins.data.scene_drawing import MIN_VISIBLE
 from keras_twins.data.scene_drawing import Canvas
 from keras_twins.data.scene_drawing import bilinear
 from keras_twins.data.scene_drawing import digit_coverage
@@ -107,14 +106,17 @@ def test_later_digits_cover_earlier_ones():
     np.testing.assert_array_equal(canvas.owner, wanted)
 
 
-def test_digits_stay_visible():
+@pytest.mark.parametrize(("max_overlap", "count"), [(0.0, 2), (0.3, 6)])
+def test_digits_stay_visible(max_overlap, count):
     rng = np.random.default_rng(0)
-    canvas, coverage = black(20), np.ones((10, 10), "float32")
+    canvas, coverage = black(30), np.ones((10, 10), "float32")
     for label in range(10):
-        canvas.scatter_digit(rng, label, coverage)
+        canvas.scatter_digit(rng, label, coverage, max_overlap)
     areas = [(canvas.owner == slot).sum() for slot in range(len(canvas.labels))]
-    assert 1 < len(areas) < 10
-    assert min(areas) >= 100 * MIN_VISIBLE
+    assert count <= len(areas) < 10
+    assert min(areas) >= 100 * (1 - max_overlap)
+    if max_overlap:
+        assert min(areas) < 100
 
 
 def test_upright_digit_is_the_enlarged_picture():
@@ -188,6 +190,8 @@ def test_held_out_scenes_share_nothing_with_training(monkeypatch):
         ("digit_sizes", (0.0, 0.3)),
         ("digit_sizes", (0.3, 0.2)),
         ("digit_sizes", (0.3, 0.8)),
+        ("max_overlap", -0.1),
+        ("max_overlap", 1.0),
     ],
 )
 def test_wrong_arguments_are_named(argument, value):
@@ -222,6 +226,17 @@ def test_digits_have_the_sizes_asked_for():
     assert 10 <= sides(small).min() <= sides(small).max() <= 16 * 1.4
     ratio = sides(large).mean() / sides(small).mean()
     assert ratio == pytest.approx(2, rel=0.15)
+
+
+def test_digits_can_be_kept_apart():
+    apart, over = (
+        load_digit_scenes(8, image_size=48, max_overlap=overlap)
+        for overlap in (0.0, 0.5)
+    )
+    # What one digit hides of another belongs to the upper one alone.
+    sizes = [scenes.masks.sum(axis=(2, 3))[:, 0] for scenes in (apart, over)]
+    assert (sizes[0] >= sizes[1]).all()
+    assert (sizes[0] > sizes[1]).any()
 
 
 def test_largest_digits_have_room():

@@ -79,14 +79,15 @@ def test_nothing_labelled():
 @pytest.mark.parametrize(
     ("labels", "classes", "message"),
     [
-        (np.zeros((32, 33)), 4, "size of their image.*number 1"),
-        (np.full((32, 32), 9), 4, "9"),
+        (np.zeros((32, 33)), 4, "Image 2: .*size of their image"),
+        (np.full((32, 32), 9), 4, r"Image 2: Labels .*such as \[9\]"),
         (np.zeros((32, 32)), 2, "more than 2 classes.*class 3"),
     ],
     ids=["size", "label", "classes"],
 )
 def test_wrong_labels(labels, classes, message):
+    first = example(np.zeros((32, 32)), np.zeros((32, 32)))
     image, _ = example(np.full((32, 32), 3), np.zeros((32, 32)))
     pair = image, np.asarray(labels, "uint8")
     with pytest.raises(ValueError, match=message):
-        evaluate_segmentation(seer(4), [pair], classes, AS_IS)
+        evaluate_segmentation(seer(4), [first, pair], classes, AS_IS)

@@ -232,6 +232,17 @@ def test_models_of_probabilities():
         segment(model, image, from_logits=False, **kinds)
 
 
+def test_models_of_normalised_images_take_no_pixels():
+    image, model = picture(40, 40), Fake()
+    model.include_preprocessing = False
+    with pytest.raises(ValueError, match="type uint8. Pass .*normalize"):
+        segment(model, image, resize=None)
+    found = segment(model, image.astype("float32"), resize=None)
+    np.testing.assert_array_equal(
+        found.labels, segment(Fake(), image, resize=None).labels
+    )
+
+
 def test_the_kind_of_scores_is_found_out():
     image, model = picture(40, 40), Fake()
     activated = Fake(lambda batch: softmax(model.predict_on_batch(batch)))

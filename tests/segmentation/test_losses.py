@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_twins.segmentation.labels import check_labels
 from keras_twins.segmentation.losses import SegmentationCrossEntropy
 from tests.compiling import compiled
 from tests.gradients import gradients_of
@@ -67,11 +66,13 @@ def test_sum_and_pixelwise_losses():
     np.testing.assert_allclose(total, expected.sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 3), (2, 1, 1), (2,)])
+@pytest.mark.parametrize(
+    "shape", [(2, 4, 3), (2, 4, 3, 1), (2, 1, 1), (2, 1), (2,)]
+)
 def test_sample_weights_multiply_the_losses(shape):
     labels, logits = batch()
     weights = np.random.default_rng(1).random(shape).astype("float32")
-    spread = weights.reshape(2, 1, 1) if shape == (2,) else weights
+    spread = weights.reshape((*shape, 1, 1)[:3])
     expected = (pixel_losses(labels, logits) * spread).sum()
     np.testing.assert_allclose(
         value(SegmentationCrossEntropy(), labels, logits, weights),
@@ -130,9 +131,26 @@ def test_without_labelled_pixels_loss_and_gradients_are_zero(mean_over):
     assert not gradient.any()
 
 
-@pytest.mark.parametrize("label", [CLASSES, 254, -1])
+@pytest.mark.parametrize("label", [CLASSES, -1])
+@pytest.mark.parametrize("ignore", [0, 255, None])
+def test_a_wrong_label_that_weighs_nothing_does_not_show(label, ignore):
+    labels, logits = batch(ignored=False)
+    expected = pixel_losses(labels, logits, ignore=ignore)
+    weights = np.ones(labels.shape, "float32")
+    weights[0, 0, 0] = expected[0, 0, 0] = 0
+    labels[0, 0, 0] = label
+    loss = SegmentationCrossEntropy(ignore_class=ignore, mean_over="all")
+    np.testing.assert_allclose(
+        value(loss, labels, logits, weights), expected.mean(), rtol=1e-6
+    )
+    assert np.isnan(value(loss, labels, logits, np.ones_like(weights)))
+
+
+@pytest.mark.parametrize("label", [CLASSES, 254, -1, 0.5, float("nan")])
 def test_a_wrong_label_shows_in_the_loss_and_not_in_the_gradients(label):
     labels, logits = batch()
+    labels = labels.astype("float32")
+    assert np.isfinite(value(SegmentationCrossEntropy(), labels, logits))
     labels[0, 0, 0] = label
     loss = SegmentationCrossEntropy()
     assert np.isnan(value(loss, labels, logits))
@@ -209,16 +227,3 @@ def test_wrong_arguments_are_named(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"Received: {name}="):
         SegmentationCrossEntropy(**arguments)
-
-
-def test_check_labels():
-    labels, _ = batch()
-    check_labels(labels, CLASSES)
-    check_labels(keras.ops.convert_to_tensor(labels.astype("uint8")), CLASSES)
-    with pytest.raises(ValueError, match=r"such as \[255\]"):
-        check_labels(labels, CLASSES, ignore_class=None)
-    labels[0, 0, :2] = -3, 9
-    with pytest.raises(ValueError, match=r"2 other values.*\[-3, 9\]"):
-        check_labels(labels, CLASSES)
-    with pytest.raises(ValueError, match="dtype float32"):
-        check_labels(labels.astype("float32"), CLASSES)

@@ -152,12 +152,15 @@ def test_weights_of_zero_leave_pixels_out(shape):
     )
 
 
-@pytest.mark.parametrize("where", ["label", "prediction"])
-def test_what_is_no_class_shows_in_every_result(where):
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [("label", CLASSES), ("label", 0.5), ("prediction", CLASSES)],
+)
+def test_what_is_no_class_shows_in_every_result(where, value):
     labels, scores = batch()
-    predicted = scores.argmax(axis=-1)
+    labels, predicted = labels.astype("float32"), scores.argmax(axis=-1)
     labels[0, 0, 0] = 0
-    (labels if where == "label" else predicted)[0, 0, 0] = CLASSES
+    (labels if where == "label" else predicted)[0, 0, 0] = value
     metric = SegmentationMetrics(CLASSES)
     metric.update_state(labels, predicted)
     assert all(np.isnan(float(score)) for score in metric.result().values())

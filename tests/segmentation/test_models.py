@@ -233,24 +233,6 @@ def test_frozen_backbone(cls):
     assert not any("stage" in v.path for v in model.trainable_weights)
 
 
-def test_only_what_has_a_pyramid():
-    plain = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Flatten()])
-    with pytest.raises(ValueError, match=r"pyramid_outputs.*P2, P3, P4, P5"):
-        SemanticFPN(plain)
-
-
-def test_any_backbone_with_a_pyramid():
-    x = image = keras.Input((None, None, 3))
-    maps = {}
-    for level in range(1, 6):
-        x = keras.layers.Conv2D(4 * level, 3, 2, "same")(x)
-        maps[f"P{level}"] = x
-    backbone = keras.Model(image, x)
-    backbone.pyramid_outputs = maps
-    scores = SemanticFPN(backbone, 3).predict(pixels(1, 64, 96, 3), verbose=0)
-    assert scores.shape == (1, 64, 96, 3)
-
-
 PUBLISHED = {
     # Semantic FPN, UPerNet: parameters without the unused classifier.
     "pcpvt_small": (27_858_838, 54_080_044),

@@ -1,4 +1,4 @@
-"""Which layers of a model are frozen, for its configuration."""
+"""What functional models have in common: their keywords, what is frozen."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
