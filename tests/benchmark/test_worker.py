@@ -39,7 +39,8 @@ def test_build_prepare_measure():
     assert prepared["seconds"] >= 0.006
     # One step, not the burst of two.
     assert 0.006 <= measured["seconds"] < 0.1
-    assert measured["peak"] >= prepared["peak"] / 2 > 10e6
+    # Each is a peak of its own: the system may have taken pages back between.
+    assert min(measured["peak"], prepared["peak"]) > 10e6
 
 
 def test_an_error_is_an_answer():
