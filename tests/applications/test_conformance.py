@@ -10,12 +10,18 @@ from tests.tiny import images
 
 NAMES = list(CONSTRUCTORS)
 
+# The larger ones differ from these in the numbers of their config alone.
+SMALL_FIRST = [
+    pytest.param(name, marks=() if name.endswith("small") else pytest.mark.slow)
+    for name in NAMES
+]
+
 
 def _channels(variant: str) -> int:
     return keras_twins.VARIANTS[variant].embed_dims[-1]
 
 
-@pytest.mark.parametrize("variant", NAMES)
+@pytest.mark.parametrize("variant", SMALL_FIRST)
 @pytest.mark.parametrize("channels", [1, 4])
 def test_notop_of_any_size_and_channels(variant, channels):
     if channels == 4:
@@ -30,7 +36,7 @@ def test_notop_of_any_size_and_channels(variant, channels):
     assert model.output.shape == (None, None, None, _channels(variant))
 
 
-@pytest.mark.parametrize("variant", NAMES)
+@pytest.mark.parametrize("variant", SMALL_FIRST)
 def test_notop_of_odd_size(variant):
     model = CONSTRUCTORS[variant](
         weights=None, include_top=False, input_shape=(123, 123, 3)
@@ -38,7 +44,7 @@ def test_notop_of_odd_size(variant):
     assert model.output.shape == (None, 3, 3, _channels(variant))
 
 
-@pytest.mark.parametrize("variant", NAMES)
+@pytest.mark.parametrize("variant", SMALL_FIRST)
 def test_notop_on_an_input_tensor(variant):
     image = keras.Input((200, 200, 4))
     model = CONSTRUCTORS[variant](
@@ -50,12 +56,23 @@ def test_notop_on_an_input_tensor(variant):
     assert model.output.shape == (None, 6, 6, _channels(variant))
 
 
-@pytest.mark.parametrize("variant", NAMES)
+@pytest.mark.parametrize("variant", SMALL_FIRST)
 def test_pooling(variant):
     model = CONSTRUCTORS[variant](
         weights=None, include_top=False, pooling="max"
     )
     assert model.output.shape == (None, _channels(variant))
+
+
+PARAMETERS = {
+    "pcpvt_small": 24_106_216,
+    "pcpvt_base": 43_828_456,
+    "pcpvt_large": 60_989_672,
+    "svt_small": 24_060_776,
+    "svt_base": 56_070_952,
+    "svt_large": 99_271_400,
+}
+"""As the logs of the official repository count them."""
 
 
 @pytest.mark.parametrize("variant", NAMES)
@@ -65,9 +82,10 @@ def test_top(variant):
     assert model.output.shape == (None, 1000)
     assert model.input.shape == (None, 224, 224, 3)
     assert model.name == f"twins_{variant}"
+    assert model.count_params() == PARAMETERS[variant]
 
 
-@pytest.mark.parametrize("variant", NAMES)
+@pytest.mark.parametrize("variant", SMALL_FIRST)
 def test_serialisation_keeps_the_weights(variant):
     model = CONSTRUCTORS[variant](weights=None)
     config = keras.saving.serialize_keras_object(model)
@@ -78,22 +96,6 @@ def test_serialisation_keeps_the_weights(variant):
 
 # The seventh, an elephant in the top 3 of the pretrained models, needs the
 # published weights: tests/weights/test_pretrained.py.
-
-PARAMETERS = {
-    "pcpvt_small": 24_106_216,
-    "pcpvt_base": 43_828_456,
-    "pcpvt_large": 60_989_672,
-    "svt_small": 24_060_776,
-    "svt_base": 56_070_952,
-    "svt_large": 99_271_400,
-}
-
-
-@pytest.mark.parametrize("variant", NAMES)
-def test_parameters(variant):
-    """As the logs of the official repository count them."""
-    model = CONSTRUCTORS[variant](weights=None)
-    assert model.count_params() == PARAMETERS[variant]
 
 
 def test_a_classifier_takes_every_size():
