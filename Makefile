@@ -14,7 +14,9 @@ ONCE := tests/weights_port/test_golden.py tests/weights_port/test_inspection.py 
   tests/weights_port/test_tables.py tests/weights/test_download.py \
   tests/benchmark/test_costs.py tests/benchmark/test_speed.py \
   tests/data/test_photometric.py tests/data/test_paired_augmentation.py \
-  tests/data/test_ade20k.py
+  tests/data/test_ade20k.py tests/data/test_coco.py \
+  tests/data/test_coco_masks.py tests/data/test_coco_writing.py \
+  tests/data/test_detection_augmentation.py
 
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3

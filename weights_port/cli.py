@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from keras_twins import VARIANTS
 from keras_twins.config import DIALECTS
 from keras_twins.weights.code_bases import TABLES
+from weights_port import dense_commands
 from weights_port import export_commands
 from weights_port.convert import convert
 from weights_port.convert import export
@@ -18,6 +19,9 @@ from weights_port.parity import MANIFESTS
 from weights_port.parity import measure_parity
 from weights_port.parity import merge_rows
 from weights_port.parity import read_rows
+from weights_port.parity_detection import DETECTION_SOURCES
+from weights_port.parity_detection import measure_detection
+from weights_port.parity_segmentation import SEGMENTATION_SOURCES
 from weights_port.parity_segmentation import measure_segmentation
 from weights_port.parity_table import SOURCES
 from weights_port.parity_table import format_table
@@ -44,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    if arguments.whole:
+        return dense_commands.convert_whole(arguments)
     result = convert(
         arguments.source,
         arguments.out,
@@ -70,6 +76,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.whole:
+        return dense_commands.verify_whole(arguments)
     result = verify(
         arguments.original,
         arguments.ported,
@@ -94,10 +102,14 @@ def _inspect(arguments: argparse.Namespace) -> int:
 def _parity(arguments: argparse.Namespace) -> int:
     golden, variants = arguments.golden, arguments.variants
     whole = [name for name in arguments.sources if name in MANIFESTS]
-    dense = [name for name in arguments.sources if name not in MANIFESTS]
+    segmentation, detection = (
+        [name for name in arguments.sources if name in known]
+        for known in (SEGMENTATION_SOURCES, DETECTION_SOURCES)
+    )
     rows = itertools.chain(
         measure_parity(golden, whole, variants),
-        measure_segmentation(golden, dense, variants),
+        measure_segmentation(golden, segmentation, variants),
+        measure_detection(golden, detection, variants),
     )
     count = merge_rows(arguments.out, rows)
     print(f"{arguments.out}: {count} rows")
@@ -142,6 +154,7 @@ def _add_files(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("source", type=pathlib.Path)
     sub.add_argument("out", type=pathlib.Path)
     sub.add_argument("--no-top", action="store_true", help="leave out the head")
+    dense_commands.add_whole(sub)
     _add_recognition(sub)
     sub.set_defaults(run=_convert)
 
@@ -157,6 +170,7 @@ def _add_files(commands: argparse._SubParsersAction) -> None:
     sub = commands.add_parser("verify", help="compare original and ported")
     sub.add_argument("original", type=pathlib.Path)
     sub.add_argument("ported", type=pathlib.Path)
+    dense_commands.add_whole(sub)
     _add_recognition(sub)
     sub.set_defaults(run=_verify)
 

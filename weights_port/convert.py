@@ -54,6 +54,8 @@ class Conversion:
         ]
         if official.left_out:
             lines.append(f"left out: {len(official.left_out)} tensors")
+        if official.head:
+            lines.append("the whole model: convert --whole, or `from_twins`")
         return "\n".join(lines)
 
 
@@ -68,6 +70,8 @@ def describe(official: OfficialState) -> str:
     """
     name = official.variant or "of another architecture"
     line = f"{official.naming} names, twins {name}"
+    if official.head:
+        line += f", the backbone of {official.head}"
     if official.wrappers:
         line += f", wrapper: {' + '.join(official.wrappers)}"
     return line

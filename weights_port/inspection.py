@@ -32,6 +32,8 @@ class Inspection:
         variant: A key of `keras_twins.VARIANTS`.
         dialect: Numeric details of the code base.
         classes: Classes of the classifier, `None` without one.
+        head: Which dense model the file holds, beside the backbone that the
+            other fields are about.
         tensors: Number of tensors.
         parameters: Number of parameters.
         dtypes: Number of tensors of each dtype.
@@ -51,6 +53,7 @@ class Inspection:
     variant: str | None = None
     dialect: str | None = None
     classes: int | None = None
+    head: str | None = None
     tensors: int | None = None
     parameters: int | None = None
     dtypes: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -146,6 +149,7 @@ def _describe(known: Inspection, opened: Opened) -> Inspection:
         variant=official.variant,
         dialect=official.dialect,
         classes=official.classes,
+        head=official.head,
         tensors=len(state),
         parameters=official.parameters,
         dtypes=dict(Counter(str(v.dtype) for v in state.values())),

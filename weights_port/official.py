@@ -14,11 +14,16 @@ from keras_twins import TwinsConfig
 from keras_twins.config import variant_config
 from keras_twins.weights.code_bases import TABLES
 from keras_twins.weights.code_bases import Naming
+from keras_twins.weights.detectron2 import is_detectron2
+from keras_twins.weights.detectron2 import to_mmdetection
 from keras_twins.weights.errors import CheckpointError
+from keras_twins.weights.head_naming import DenseHead
+from keras_twins.weights.head_naming import recognise_head
 from keras_twins.weights.recognition import recognise_naming
 from keras_twins.weights.renaming import is_dense
 from keras_twins.weights.renaming import rename
 from keras_twins.weights.unwrapping import unwrap
+from weights_port.faults import find_faults
 from weights_port.recognise import match_variant
 from weights_port.recognise import observe
 from weights_port.shapes import expected_shapes
@@ -42,6 +47,8 @@ class OfficialState:
         final_norm: Whether the norm after the last stage is there.
         wrappers: Containers and prefixes that were taken off.
         left_out: Names of the source that are known and not needed.
+        head: Which dense model the backbone was a part of, as
+            `recognise_head` names it; `None` for none that is known.
     """
 
     state: Mapping[str, np.ndarray]
@@ -53,6 +60,7 @@ class OfficialState:
     final_norm: bool
     wrappers: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    head: DenseHead | None = None
 
     @property
     def include_top(self) -> bool:
@@ -149,6 +157,9 @@ def examine(
     """
     _check_naming(naming)
     flat, wrappers = unwrap(state)
+    buffers: tuple[str, ...] = ()
+    if is_detectron2(flat):
+        flat, buffers = to_mmdetection(flat)
     naming = naming or recognise_naming(flat)
     renaming = rename(flat, naming)
     found = renaming.state
@@ -167,9 +178,10 @@ def examine(
         classes=None if head is None or head.ndim == 0 else len(head),
         final_norm="norm.weight" in found,
         wrappers=wrappers,
-        left_out=renaming.left_out,
+        left_out=(*buffers, *renaming.left_out),
+        head=recognise_head(flat),
     )
-    return official, (*renaming.problems, *_find_faults(official))
+    return official, (*renaming.problems, *_compare(official))
 
 
 def _check_naming(naming: str | None) -> None:
@@ -222,7 +234,7 @@ def resolve_config(
     )
 
 
-def _find_faults(official: OfficialState) -> list[str]:
+def _compare(official: OfficialState) -> list[str]:
     """Compares names, shapes and values with what the config says."""
     expected = expected_shapes(
         official.config,
@@ -230,26 +242,4 @@ def _find_faults(official: OfficialState) -> list[str]:
         classes=official.classes,
         final_norm=official.final_norm or official.include_top,
     )
-    faults = [
-        f"{name}: missing, expected the shape {shape}"
-        for name, shape in expected.items()
-        if name not in official.state
-    ]
-    for name, values in official.state.items():
-        fault = _find_fault(values, expected.get(name))
-        if fault is not None:
-            faults.append(f"{name}: {fault}")
-    return faults
-
-
-def _find_fault(
-    values: np.ndarray, shape: tuple[int, ...] | None
-) -> str | None:
-    if shape is None:
-        return f"not part of the architecture, shape {values.shape}"
-    if values.shape != shape:
-        return f"expected the shape {shape}, got {values.shape}"
-    if values.dtype.kind in "iubcOSU":
-        return f"expected floating-point numbers, got {values.dtype}"
-    unfit = values.size - int(np.isfinite(values).sum())
-    return f"{unfit} numbers are not finite" if unfit else None
+    return find_faults(official.state, expected)

@@ -14,13 +14,13 @@ import numpy as np
 
 from keras_twins import VARIANTS
 from keras_twins import TwinsBackbone
+from keras_twins.backbone.pyramid import feature_extractor
 from keras_twins.segmentation import SegmentationCrossEntropy
 from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
 from keras_twins.segmentation.model import SegmentationModel
-from keras_twins.segmentation.pretrained import dense_config
-from keras_twins.segmentation.pyramid import feature_extractor
 from keras_twins.weights.dense import fill_dense
+from keras_twins.weights.dialects import dense_config
 from keras_twins.weights.renaming import rename
 from keras_twins.weights.unwrapping import unwrap
 from weights_port.golden import rule_image

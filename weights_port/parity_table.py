@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from keras_twins import VARIANTS
 from weights_port.parity import MANIFESTS
 from weights_port.parity import ParityRow
+from weights_port.parity_detection import DETECTION_SOURCES
 from weights_port.parity_segmentation import SEGMENTATION_SOURCES
 
-SOURCES = (*MANIFESTS, *SEGMENTATION_SOURCES)
+SOURCES = (*MANIFESTS, *SEGMENTATION_SOURCES, *DETECTION_SOURCES)
 """Everything that is compared with, in the order of the table."""
 
 _BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -23,7 +24,7 @@ def format_table(rows: Iterable[ParityRow]) -> str:
     Returns:
         Markdown: a line for each variant and source, a column for each
         backend; the largest relative difference of the logits, and of the
-        maps of the stages.
+        maps of the stages or, where these are not stored, of the neck.
 
     Raises:
         ValueError: If there are no rows.
@@ -31,8 +32,7 @@ def format_table(rows: Iterable[ParityRow]) -> str:
     worst: dict[tuple[str, str, str, str], float] = defaultdict(float)
     sizes = defaultdict(set)
     for row in rows:
-        kind = "stages" if row.output.startswith("stage") else row.output
-        key = (row.variant, row.source, row.backend, kind)
+        key = (row.variant, row.source, row.backend, _kind(row.output))
         worst[key] = max(worst[key], row.relative)
         sizes[key[:2]].add(row.size)
     if not worst:
@@ -52,8 +52,17 @@ def format_table(rows: Iterable[ParityRow]) -> str:
     return "\n".join(lines)
 
 
+def _kind(output: str) -> str:
+    """Returns what an output is: one of several levels, or itself."""
+    for kind in ("stage", "neck", "logits"):
+        if output.startswith(kind):
+            return kind
+    return output
+
+
 def _cell(worst: dict, key: tuple[str, str, str]) -> str:
-    logits, stages = worst.get((*key, "logits")), worst.get((*key, "stages"))
+    logits = worst.get((*key, "logits"))
+    stages = worst.get((*key, "stage"), worst.get((*key, "neck")))
     if logits is None or stages is None:
         return ""
     return f"{logits:.1e} / {stages:.1e}"

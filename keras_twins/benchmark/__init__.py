@@ -1,5 +1,7 @@
 """What the package costs, and how fast it is beside its peers."""
 
+from keras_twins.benchmark.detection import run_detection
+from keras_twins.benchmark.detection_report import DetectionReport
 from keras_twins.benchmark.plan import Case
 from keras_twins.benchmark.plan import inference_cases
 from keras_twins.benchmark.presets import LONG
@@ -31,6 +33,7 @@ __all__ = [
     "SYSTEMS",
     "BenchmarkReport",
     "Case",
+    "DetectionReport",
     "Measurement",
     "Part",
     "ScaleReport",
@@ -41,6 +44,7 @@ __all__ = [
     "inference_cases",
     "installed_backends",
     "run_benchmark",
+    "run_detection",
     "run_scale",
     "run_segmentation",
     "run_speed",

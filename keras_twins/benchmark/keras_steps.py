@@ -23,12 +23,21 @@ from keras_twins.benchmark.task import Step
 from keras_twins.benchmark.task import Task
 
 
+def adamw() -> keras.optimizers.Optimizer:
+    """Returns what trains every model, of ours and of peers."""
+    return keras.optimizers.AdamW(
+        LEARNING_RATE, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM
+    )
+
+
 def keras_program(
     task: Task,
     build: Callable[[], keras.Model],
     jit_compile: bool | str = "auto",
     labels: Callable[[int], np.ndarray] = random_labels,
     loss: keras.losses.Loss | None = None,
+    data: Callable[[int], Any] | None = None,
+    optimizer: Callable[[], keras.optimizers.Optimizer] = adamw,
 ) -> Program:
     """Returns a Keras model as a program.
 
@@ -38,23 +47,20 @@ def keras_program(
         jit_compile: As in `keras.Model.compile`.
         labels: Returns the labels of a batch.
         loss: Loss of the training; by default, cross-entropy of logits.
+        data: Of models that have losses of their own, instead of images and
+            `labels` and a `loss`: returns a batch of arrays as `predict` or
+            `fit` pass it on.
+        optimizer: Returns what trains the model; by default, AdamW and
+            `global_clipnorm`.
 
     Returns:
-        A `Program`. It trains with AdamW and `global_clipnorm`.
+        A `Program`.
     """
     keras.config.set_dtype_policy(_policy(task))
     model = build()
     if task.training:
-        model.compile(
-            keras.optimizers.AdamW(
-                LEARNING_RATE,
-                weight_decay=WEIGHT_DECAY,
-                global_clipnorm=CLIP_NORM,
-            ),
-            loss
-            or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=jit_compile,
-        )
+        losses = {} if data else {"loss": loss or _cross_entropy()}
+        model.compile(optimizer(), jit_compile=jit_compile, **losses)
     else:
         model.compile(jit_compile=jit_compile)
     backend = keras.backend.backend()
@@ -64,12 +70,19 @@ def keras_program(
         specialise_shapes()
     steps = _JaxSteps(model) if backend == "jax" else _Steps(model)
 
+    def classified(batch: int) -> Any:
+        images = random_images(task, batch)
+        return (images, labels(batch), None) if task.training else (images,)
+
     def prepare(batch: int) -> Step:
-        images = keras.ops.convert_to_tensor(random_images(task, batch))
-        if not task.training:
-            return steps.inference(images)
-        truth = keras.ops.convert_to_tensor(labels(batch))
-        return steps.training(images, truth)
+        # `None` has no tensor.
+        placed = keras.tree.map_structure(
+            lambda x: None if x is None else keras.ops.convert_to_tensor(x),
+            (data or classified)(batch),
+        )
+        if task.training:
+            return steps.training(placed)
+        return steps.inference(placed)
 
     device = find_device(backend)
     return Program(
@@ -79,6 +92,10 @@ def keras_program(
         device=device.name,
         memory=device.memory,
     )
+
+
+def _cross_entropy() -> keras.losses.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def _policy(task: Task) -> str:
@@ -93,21 +110,20 @@ class _Steps:
     def __init__(self, model: keras.Model):
         self._model: Any = model
 
-    def inference(self, images: Any) -> Step:
+    def inference(self, data: Any) -> Step:
         # Anew for each batch size: TensorFlow would make a function that it
         # has already general, and slow.
         self._model.make_predict_function(force=True)
-        function, data = self._model.predict_function, [(images,)]
-        return lambda: function(data)
+        function = self._model.predict_function
+        return lambda: function([data])
 
-    def training(self, images: Any, labels: Any) -> Step:
+    def training(self, data: Any) -> Step:
         # Else TensorFlow traces twice: a graph that makes the optimizer's
         # variables is not the one that it keeps.
         self._model.optimizer.build(self._model.trainable_variables)
-        # Builds the state of the metrics.
-        self._model.train_on_batch(images, labels)
-        function, data = self._model.train_function, [(images, labels, None)]
-        return lambda: function(data)
+        _train_once(self._model, data)
+        function = self._model.train_function
+        return lambda: function([data])
 
 
 class _JaxSteps:
@@ -117,7 +133,7 @@ class _JaxSteps:
         self._model: Any = model
         self._state: Any = None
 
-    def inference(self, images: Any) -> Step:
+    def inference(self, data: Any) -> Step:
         model = self._model
         model.make_predict_function(force=True)
         if self._state is None:
@@ -125,12 +141,12 @@ class _JaxSteps:
                 _values(model.trainable_variables),
                 _values(model.non_trainable_variables),
             )
-        return self._loop(model.predict_function, (images,))
+        return self._loop(model.predict_function, data)
 
-    def training(self, images: Any, labels: Any) -> Step:
+    def training(self, data: Any) -> Step:
         model = self._model
         if self._state is None:
-            model.train_on_batch(images, labels)
+            _train_once(model, data)
             model.reset_metrics()
             self._state = (
                 _values(model.trainable_variables),
@@ -138,15 +154,21 @@ class _JaxSteps:
                 _values(model.optimizer.variables),
                 _values(model.metrics_variables),
             )
-        return self._loop(model.train_function, (images, labels, None))
+        return self._loop(model.train_function, data)
 
-    def _loop(self, function: Callable, data: tuple[Any, ...]) -> Step:
+    def _loop(self, function: Callable, data: Any) -> Step:
         def step() -> Any:
             # The old state is given away, as in the loop of `fit`.
             result, self._state = function(self._state, iter([data]))
             return result
 
         return step
+
+
+def _train_once(model: keras.Model, data: Any) -> None:
+    """Builds the state of the metrics."""
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    model.train_on_batch(x, y)
 
 
 def _values(variables: list[keras.Variable]) -> list[Any]:

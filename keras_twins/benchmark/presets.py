@@ -21,6 +21,8 @@ class Preset:
         scale_sizes: Sides in pixels, for cost against resolution.
         scale_rounds: How often each of them is measured.
         repeats: Processes for import, building and loading.
+        detection: Names of the systems of the detectors and their operators;
+            `None`: all.
         left_out: Names of systems that run only when they are asked for.
         light: Groups of which only forward passes in float32 are measured,
             unless they are asked for.
@@ -37,6 +39,7 @@ class Preset:
     scale_sizes: tuple[int, ...]
     scale_rounds: int
     repeats: int
+    detection: tuple[str, ...] | None = None
     left_out: tuple[str, ...] = ()
     light: tuple[str, ...] = ()
     variants: tuple[str, ...] = ("svt_small", "pcpvt_small")
@@ -109,6 +112,10 @@ SHORT = Preset(
     scale_sizes=(224, 384, 512, 768, 1024),
     scale_rounds=2,
     repeats=3,
+    detection=(
+        *("tensorflow", "jax", "torch"),
+        *("pytorch", "torchvision", "keras-hub-jax"),
+    ),
     left_out=("tensorflow-xla", "torch-compile"),
     light=("alternative",),
 )

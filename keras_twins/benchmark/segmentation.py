@@ -1,9 +1,7 @@
 """Speed and memory of the models of segmentation, beside plain PyTorch."""
 
 import dataclasses
-import statistics
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +9,9 @@ from typing import Any
 from keras_twins.benchmark.machine import join_facts
 from keras_twins.benchmark.plan import Case
 from keras_twins.benchmark.speed import run_speed
-from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
-from keras_twins.benchmark.speed_table import format_failures
-from keras_twins.benchmark.speed_table import markdown_table
+from keras_twins.benchmark.step_table import step_tables
 from keras_twins.benchmark.system import System
-from keras_twins.benchmark.systems import find_label
 from keras_twins.benchmark.systems import select_systems
 
 SEGMENTATION_HEADS: Mapping[str, str] = {
@@ -46,7 +41,8 @@ class SegmentationReport:
         notes: dict[str, None] = {}
         facts: dict[str, str] = {}
         for head, report in self.heads.items():
-            parts += _tables(head, report)
+            title = SEGMENTATION_HEADS[head]
+            parts += step_tables(title, report, _all_systems(head))
             notes |= dict.fromkeys(report.notes)
             facts |= {**report.machine, **report.versions}
         if any(report.rows for report in self.heads.values()):
@@ -210,37 +206,3 @@ def run_segmentation(
             progress=progress,
         )
     return SegmentationReport(reports)
-
-
-def _tables(head: str, report: SpeedReport) -> Iterator[str]:
-    """Yields a table for each variant, then what could not be measured."""
-    title, systems = SEGMENTATION_HEADS[head], _all_systems(head)
-    header = ["system", "forward", "training step", "memory"]
-    for variant in dict.fromkeys(row.variant for row in report.rows):
-        rows = [row for row in report.rows if row.variant == variant]
-        lines = [header, *_lines(report, rows, systems)]
-        yield f"**{title} on {variant}**\n\n{markdown_table(lines, 3)}"
-    if report.failures:
-        yield format_failures(report, f"{title}, not measured", systems)
-
-
-def _lines(
-    report: SpeedReport, rows: Sequence[Row], systems: Sequence[System]
-) -> Iterator[list[str]]:
-    for system in dict.fromkeys(row.system for row in rows):
-        mine = [row for row in rows if row.system == system]
-        training = [row for row in mine if row.case.training]
-        forward = [row for row in mine if not row.case.training]
-        peak = f"{training[0].peak / 1e6:.0f}" if training else ""
-        cells = [_cell(report, forward), _cell(report, training), peak]
-        yield [find_label(system, systems), *cells]
-
-
-def _cell(report: SpeedReport, rows: Sequence[Row]) -> str:
-    """Returns seconds and ratio; the groups are taken together."""
-    if not rows:
-        return ""
-    seconds = [value for row in rows for value in row.seconds]
-    text = f"{statistics.median(seconds):.2f}"
-    ratios = [ratio for row in rows for ratio in report.ratios(row)]
-    return f"{text} ({statistics.median(ratios):.2f})" if ratios else text

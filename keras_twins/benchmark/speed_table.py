@@ -9,6 +9,8 @@ from keras_twins.benchmark.speed_report import SpeedReport
 from keras_twins.benchmark.system import System
 from keras_twins.benchmark.systems import SYSTEMS
 from keras_twins.benchmark.systems import find_label
+from keras_twins.benchmark.targets import TARGETS
+from keras_twins.benchmark.targets import Target
 from keras_twins.benchmark.targets import judge
 
 _LEGEND = (
@@ -36,7 +38,11 @@ def format_speed(report: SpeedReport) -> str:
     parts = [part for part in parts if part]
     if report.rows:
         parts.append(_LEGEND)
-    parts += [_targets(report), format_failures(report), *report.notes]
+    parts += [
+        format_targets(report),
+        format_failures(report),
+        *report.notes,
+    ]
     parts.append(join_facts({**report.machine, **report.versions}))
     return "\n\n".join(part for part in parts if part)
 
@@ -97,9 +103,20 @@ def _speed(report: SpeedReport, rows: Sequence[Row], batch: int) -> str:
     return f"{text} ({' / '.join(medians)})" if medians else text
 
 
-def _targets(report: SpeedReport) -> str:
+def format_targets(
+    report: SpeedReport, targets: Sequence[Target] = TARGETS
+) -> str:
+    """Returns what was asked of the systems, and whether it was met.
+
+    Args:
+        report: What was measured.
+        targets: What was asked.
+
+    Returns:
+        Markdown: a table; empty if nothing was asked of what was measured.
+    """
     lines = [["target", "variant", "case", "by", "asked", "reached", "met"]]
-    for verdict in judge(report):
+    for verdict in judge(report, targets):
         target = verdict.target
         lines.append(
             [

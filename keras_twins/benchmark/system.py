@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 from typing import Literal
 
-Group = Literal["keras", "artifact", "timm", "timm-artifact", "alternative"]
-"""Ours in Keras; ours exported; timm; timm exported; what else Keras has."""
+Group = Literal[
+    "keras", "artifact", "timm", "timm-artifact", "peer", "alternative"
+]
+"""Ours in Keras; ours exported; timm; timm exported; others' heads and
+operators; what else Keras has."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

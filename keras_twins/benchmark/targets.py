@@ -18,13 +18,14 @@ _OURS = tuple(s.name for s in SYSTEMS if s.ours)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
-    """How much faster than the best of timm something should be.
+    """How much faster than the best of the references something should be.
 
     Args:
         title: What should be, in words.
         case: What is measured.
         systems: Names of the systems, of which the best one counts.
-        minimum: Ratio to the faster of timm eager and timm compiled.
+        minimum: Ratio to the fastest reference, of classifiers timm eager or
+            timm compiled.
         against: The dtype of that.
         accelerator: Whether it is asked of accelerators, not of CPUs.
     """
@@ -105,11 +106,30 @@ TARGETS: Sequence[Target] = (
 """What is asked for, on Twins-SVT-S and Twins-PCPVT-S."""
 
 
-def judge(report: SpeedReport) -> tuple[Verdict, ...]:
+_BOTH = ("tensorflow", "tensorflow-onednn")
+_DETECTORS = (Case(size=512), Case(size=512, batch=2, training=True))
+
+DETECTION_TARGETS: Sequence[Target] = tuple(
+    Target(title=title, case=case, systems=systems, minimum=minimum)
+    for case in _DETECTORS
+    for title, systems, minimum in (
+        ("best of ours", (*_BOTH, "jax", "torch"), 1.2),
+        ("TensorFlow", _BOTH, 0.8),
+        ("JAX", ("jax",), 0.8),
+        ("PyTorch", ("torch",), 0.8),
+    )
+)
+"""What is asked of the detectors: one backend fast, none of them slow."""
+
+
+def judge(
+    report: SpeedReport, targets: Sequence[Target] = TARGETS
+) -> tuple[Verdict, ...]:
     """Returns which targets are met.
 
     Args:
         report: What was measured.
+        targets: What was asked.
 
     Returns:
         A verdict for each target and variant that was measured, and that is
@@ -118,7 +138,7 @@ def judge(report: SpeedReport) -> tuple[Verdict, ...]:
     found = (
         _verdict(report, target, variant)
         for variant in _VARIANTS
-        for target in TARGETS
+        for target in targets
     )
     return tuple(verdict for verdict in found if verdict is not None)
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from keras_twins.benchmark.task import Step
 from keras_twins.benchmark.task import Task
 from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
+
+Truth = np.ndarray | Mapping[str, np.ndarray]
+"""What a batch should be taken for, as a loss takes it."""
 
 
 def build_timm(task: Task, compiled: bool = False) -> Program:
@@ -40,7 +44,7 @@ def torch_program(
     task: Task,
     module: Any,
     compiled: bool = False,
-    labels: Callable[[int], np.ndarray] = random_labels,
+    labels: Callable[[int], Truth] = random_labels,
     loss: Callable[[Any, Any], Any] | None = None,
 ) -> Program:
     """Returns a PyTorch module as a program.
@@ -49,7 +53,7 @@ def torch_program(
         task: What it is to compute. bfloat16 is `torch.autocast`.
         module: A `torch.nn.Module` that takes channels first.
         compiled: Whether it goes through `torch.compile`.
-        labels: Returns the labels of a batch.
+        labels: Returns the labels of a batch, or what else the loss takes.
         loss: Loss of the training; by default, cross-entropy of logits.
 
     Returns:
@@ -75,7 +79,7 @@ def torch_program(
         images = images.permute(0, 3, 1, 2).contiguous()
         if not task.training:
             return _inference(function, images, autocast)
-        truth = torch.from_numpy(labels(batch)).to(device)
+        truth = _placed(labels(batch), device)
         criterion = loss or torch.nn.functional.cross_entropy
         return _training(
             model, lambda: criterion(function(images), truth), autocast
@@ -89,6 +93,14 @@ def torch_program(
         device=found.name,
         memory=found.memory,
     )
+
+
+def _placed(truth: Truth, device: Any) -> Any:
+    import torch
+
+    if isinstance(truth, Mapping):
+        return {key: _placed(value, device) for key, value in truth.items()}
+    return torch.from_numpy(truth).to(device)
 
 
 def timm_model(task: Task) -> Any:

@@ -31,7 +31,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         nargs="*",
         metavar="PART",
         help="import (import, building, loading), speed, scale (cost against "
-        "resolution), segmentation; by default all",
+        "resolution), segmentation, detection; by default all",
     )
     sub.add_argument("--short", action="store_true", help="fewer of all")
     sub.add_argument("--rounds", type=positive, help="of speed and scale")
@@ -100,15 +100,18 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def _check_systems(parts: Sequence[str], names: Sequence[str] | None) -> None:
     """Refuses a name at once, not when its part has its turn."""
+    from keras_twins.benchmark.detection_systems import DETECTORS
+    from keras_twins.benchmark.detection_systems import detection_systems
     from keras_twins.benchmark.segmentation import SEGMENTATION_HEADS
     from keras_twins.benchmark.segmentation import segmentation_systems
     from keras_twins.benchmark.systems import select_systems
 
-    head = next(iter(SEGMENTATION_HEADS))
+    head, detector = next(iter(SEGMENTATION_HEADS)), next(iter(DETECTORS))
     selections = {
         "speed": select_systems,
         "scale": select_systems,
         "segmentation": functools.partial(segmentation_systems, head),
+        "detection": functools.partial(detection_systems, detector),
     }
     for part in parts:
         if part in selections:
@@ -188,6 +191,23 @@ def _segmentation(arguments: argparse.Namespace) -> Any:
     return benchmark.Part(report.to_dict(), report.table())
 
 
+def _detection(arguments: argparse.Namespace) -> Any:
+    from keras_twins import benchmark
+
+    preset = benchmark.SHORT if arguments.short else benchmark.LONG
+    report = benchmark.run_detection(
+        variants=arguments.variants or preset.variants[:1],
+        rounds=arguments.rounds or preset.scale_rounds,
+        sizes=arguments.sizes or (512,),
+        systems=arguments.systems or preset.detection,
+        burst=preset.burst,
+        preload=arguments.preload,
+        at_once=arguments.at_once,
+        progress=_say,
+    )
+    return benchmark.Part(report.to_dict(), report.table())
+
+
 def _draw(draw: Callable, path: pathlib.Path, report: Any) -> None:
     """Draws, or says why not: what was measured is worth more than a plot."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,4 +226,5 @@ _PARTS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "speed": _speed,
     "scale": _scale,
     "segmentation": _segmentation,
+    "detection": _detection,
 }

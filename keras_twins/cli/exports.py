@@ -11,6 +11,7 @@ from keras_twins.cli.arguments import positive
 from keras_twins.cli.arguments import variant_or_file
 from keras_twins.cli.saved_models import load_saved_model
 from keras_twins.export.comparison import LIMITS
+from keras_twins.export.detections import OUTPUTS
 from keras_twins.export.formats import FORMATS
 from keras_twins.export.formats import SUFFIXES
 
@@ -41,6 +42,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "--format", choices=list(FORMATS), help="by default, from PATH's end"
     )
     sub.add_argument("--precision", choices=list(LIMITS), default="float32")
+    sub.add_argument(
+        "--outputs",
+        choices=OUTPUTS,
+        help="of a detector: what it finds (default), or the maps of its heads",
+    )
     _add_model(sub)
     _add_proof(sub)
     sub.add_argument(
@@ -94,7 +100,7 @@ def _add_proof(sub: argparse.ArgumentParser) -> None:
         "--min-agreement",
         type=float,
         metavar="FRACTION",
-        help="of images with the same top-1 class",
+        help="of images with the same top-1 class, or of the same objects",
     )
     sub.add_argument(
         "--json", type=pathlib.Path, metavar="CARD", help="write the card"
@@ -105,10 +111,11 @@ def export(arguments: argparse.Namespace) -> int:
     """Exports a model, and prints how the artefact compares with Keras.
 
     Args:
-        arguments: `model`, `path`, `format`, `precision`, `weights`, `size`,
-            `classes`, `no_top`, `uint8`, `preprocess`, `images`,
-            `calibration`, `tolerance`, `min_agreement`, `overwrite`, `json`,
-            and `fail`, which ends the process after wrong usage.
+        arguments: `model`, `path`, `format`, `precision`, `outputs`,
+            `weights`, `size`, `classes`, `no_top`, `uint8`, `preprocess`,
+            `images`, `calibration`, `tolerance`, `min_agreement`,
+            `overwrite`, `json`, and `fail`, which ends the process after
+            wrong usage.
 
     Returns:
         Exit code: 1 if the artefact is refused.
@@ -189,8 +196,11 @@ def _options(
 ) -> dict[str, Any]:
     # A variant has been built with its size, which it keeps.
     side = arguments.size
+    # Only detectors have a choice of outputs.
+    outputs = arguments.outputs
     return {
         "precision": arguments.precision,
+        **({} if outputs is None else {"outputs": outputs}),
         "input_dtype": "uint8" if arguments.uint8 else None,
         "preprocess": arguments.preprocess,
         "image_size": side and (side, side),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from keras_twins.cli import benchmarks
+from keras_twins.cli import detection
 from keras_twins.cli import exports
 from keras_twins.cli import files
 from keras_twins.cli import models
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_classify(commands)
     _add_convert(commands)
     segmentation.add_commands(commands)
+    detection.add_commands(commands)
     exports.add_command(commands)
     _add_demo(commands)
     benchmarks.add_command(commands)

@@ -2,15 +2,15 @@
 
 import argparse
 import contextlib
-import json
 import pathlib
 import sys
 
 from keras_twins.cli.arguments import positive
 from keras_twins.cli.arguments import variant_or_file
-from keras_twins.cli.segmentation_checks import check_model_options
-from keras_twins.cli.segmentation_checks import check_target
-from keras_twins.cli.segmentation_checks import share
+from keras_twins.cli.checks import check_model_options
+from keras_twins.cli.checks import check_target
+from keras_twins.cli.checks import share
+from keras_twins.cli.results import write_json
 from keras_twins.cli.segmentation_inputs import HEADS
 from keras_twins.cli.segmentation_inputs import class_count
 from keras_twins.cli.segmentation_inputs import class_names_and_colors
@@ -21,6 +21,7 @@ from keras_twins.config import DIALECTS
 from keras_twins.segmentation.passes import MULTI_SCALES
 
 _SHOWN = 5
+_ADVICE = "Pass ade20k, or the path of a file with all weights."
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -129,7 +130,7 @@ def segment(arguments: argparse.Namespace) -> int:
     from keras_twins.segmentation.inference import segment_images
     from keras_twins.segmentation.pictures import write_overlay
 
-    check_model_options(arguments)
+    check_model_options(arguments, _ADVICE)
     check_target(arguments, arguments.out, [arguments.image])
     picture_format(arguments.out)
     settings = inference_settings(arguments)
@@ -169,9 +170,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """
     from keras_twins.data.ade20k import list_pairs
     from keras_twins.segmentation.evaluation import evaluate_segmentation
-    from keras_twins.weights.files import replace_file
 
-    check_model_options(arguments)
+    check_model_options(arguments, _ADVICE)
     if arguments.json is not None:
         check_target(arguments, arguments.json)
     settings = inference_settings(arguments)
@@ -189,7 +189,5 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         names, _ = class_names_and_colors(count)
         results = {**scores.to_dict(), "class_names": list(names)}
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        with replace_file(arguments.json) as temporary:
-            temporary.write_text(json.dumps(results, indent=1) + "\n")
+        write_json(results, arguments.json)
     return 0

@@ -1,13 +1,12 @@
 """What the commands of segmentation read: models, settings, data."""
 
 import argparse
-import importlib
 import pathlib
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_twins.cli.data_errors import readable_errors
 from keras_twins.cli.saved_models import load_saved_model
 from keras_twins.segmentation.passes import MULTI_SCALES
 from keras_twins.segmentation.passes import InferenceSettings
@@ -130,19 +129,6 @@ def examples(
     from keras_twins.data.annotations import LabelRule
 
     data: Any = read_pairs(pairs, LabelRule(classes, not keep_zero_label))
-    errors = importlib.import_module("tensorflow").errors
-    try:
+    with readable_errors():
         for example in data.as_numpy_iterator():
             yield example["image"], example["mask"]
-    except errors.InvalidArgumentError as error:
-        raise ValueError(_cause(error.message)) from error
-
-
-def _cause(message: str) -> str:
-    """Returns what was raised in Python, out of TensorFlow's report of it."""
-    found = re.search(
-        r"\bValueError: (.*?)\s*Traceback \(most recent call last\)",
-        message,
-        re.DOTALL,
-    )
-    return found[1] if found else message

@@ -8,6 +8,7 @@ from keras_twins.data.annotations import LabelRule
 from keras_twins.data.annotations import read_pair
 from keras_twins.data.digits import require
 from keras_twins.data.tensorflow_data import checked_shard
+from keras_twins.data.tensorflow_data import in_order
 from keras_twins.data.tensorflow_data import map_in_order
 from keras_twins.data.tensorflow_data import require_tensorflow
 from keras_twins.ops import Tensor
@@ -158,7 +159,8 @@ def read_pairs(
             "mask": tf.ensure_shape(mask, (None, None)),
         }
 
-    return map_in_order(_in_order(pairs, shuffle_seed, start), load)
+    table = tf.constant([list(map(os.fsencode, pair)) for pair in pairs])
+    return map_in_order(in_order(table, shuffle_seed, start), load)
 
 
 def _files(
@@ -194,24 +196,3 @@ def _shard(
             f"Received: shard={shard}"
         )
     return chosen
-
-
-def _in_order(
-    pairs: list[tuple[str, str]], shuffle_seed: int | None, start: int
-) -> "tf.data.Dataset":
-    """Returns the pairs once, or without end in ever new orders."""
-    import tensorflow as tf
-
-    table = tf.constant([list(map(os.fsencode, pair)) for pair in pairs])
-    if shuffle_seed is None:
-        return tf.data.Dataset.from_tensor_slices(table)
-
-    def one_pass(number: Tensor) -> "tf.data.Dataset":
-        seed = tf.stack([tf.constant(shuffle_seed, tf.int64), number])
-        keys = tf.random.stateless_uniform([len(pairs)], seed, dtype="float64")
-        order = tf.argsort(keys)
-        return tf.data.Dataset.from_tensor_slices(tf.gather(table, order))
-
-    # Unlike `shuffle`, this does not depend on TensorFlow's global seed.
-    passes, rest = divmod(start, len(pairs))
-    return tf.data.Dataset.counter(passes).flat_map(one_pass).skip(rest)

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_twins.data.detection_example import DetectionExample
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DigitScenes:
@@ -47,6 +49,36 @@ class DigitScenes:
         """
         names = ("images", "boxes", "labels", "valid", "masks")
         return {name: getattr(self, name) for name in names}
+
+    def example(self, index: int, with_masks: bool = False) -> DetectionExample:
+        """Returns a scene and the digits in it.
+
+        Args:
+            index: Number of the scene, from 0.
+            with_masks: Whether to give the masks.
+
+        Returns:
+            The example, its labels from 0 to 9.
+        """
+        there = self.valid[index]
+        return DetectionExample(
+            image=self.images[index],
+            boxes=self.boxes[index, there],
+            labels=self.labels[index, there],
+            masks=self.masks[index, there] if with_masks else None,
+            image_id=index,
+            name=f"scene {index}",
+        )
+
+    def most_boxes(self) -> tuple[str, int]:
+        """Returns which scene has most digits, and how many.
+
+        Returns:
+            What the scene is called, and the number of its digits.
+        """
+        counts = self.valid.sum(axis=1)
+        most = int(counts.argmax())
+        return f"scene {most}", int(counts[most])
 
 
 def annotate(

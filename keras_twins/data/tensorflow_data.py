@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_twins.ops import Tensor
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -42,6 +44,39 @@ def map_in_order(
     # AutoGraph would rewrite the function, which takes seconds.
     plain = tf.autograph.experimental.do_not_convert(function)
     return dataset.map(plain, tf.data.AUTOTUNE, deterministic=True)
+
+
+def in_order(
+    table: Tensor, shuffle_seed: int | None = None, start: int = 0
+) -> "tf.data.Dataset":
+    """Yields rows once, or without end in ever new orders.
+
+    Args:
+        table: Rows of what is to be read.
+        shuffle_seed: Without a seed, one pass. With one, passes without end,
+            each in an order that follows from the seed and the number of the
+            pass alone.
+        start: Number of the first row, over all passes; it needs a
+            `shuffle_seed`.
+
+    Returns:
+        A `tf.data.Dataset` of the rows.
+    """
+    import tensorflow as tf
+
+    if shuffle_seed is None:
+        return tf.data.Dataset.from_tensor_slices(table)
+    length = len(table)
+
+    def one_pass(number: Tensor) -> "tf.data.Dataset":
+        seed = tf.stack([tf.constant(shuffle_seed, tf.int64), number])
+        keys = tf.random.stateless_uniform([length], seed, dtype="float64")
+        order = tf.argsort(keys)
+        return tf.data.Dataset.from_tensor_slices(tf.gather(table, order))
+
+    # Unlike `shuffle`, this does not depend on TensorFlow's global seed.
+    passes, rest = divmod(start, length)
+    return tf.data.Dataset.counter(passes).flat_map(one_pass).skip(rest)
 
 
 def checked_shard(shard: tuple[int, int]) -> tuple[int, int]:

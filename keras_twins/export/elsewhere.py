@@ -18,14 +18,25 @@ from keras_twins.export.plan import Plan
 _ROOT = pathlib.Path(child.__file__).parents[2]
 _LAST_LINES = 4
 
+# PyTorch traces no loop whose end depends on what it computes, JAX writes none
+# with an open batch.
+_LOOPS = "tensorflow"
+"""The backend whose graphs have loops that every converter reads."""
 
-def choose_backend(format: Format, precision: str, fixed_size: bool) -> str:
+
+def choose_backend(
+    format: Format,
+    precision: str,
+    fixed_size: bool,
+    suppression: bool = False,
+) -> str:
     """Returns the backend that writes: the running one, if it can.
 
     Args:
         format: The format.
         precision: One of the format's precisions.
         fixed_size: Whether the model's height and width are fixed.
+        suppression: Whether the artefact suppresses overlapping boxes.
 
     Returns:
         Name of a backend.
@@ -39,6 +50,8 @@ def choose_backend(format: Format, precision: str, fixed_size: bool) -> str:
         for backend in format.writers
         if fixed_size or backend in format.open_size
     ]
+    if suppression:
+        able = [backend for backend in able if backend == _LOOPS]
     running = keras.backend.backend()
     if not able:
         raise ValueError(

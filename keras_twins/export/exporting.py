@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_twins.export.comparison import choose_limits
+from keras_twins.export.detections import choose_outputs
 from keras_twins.export.elsewhere import choose_backend
 from keras_twins.export.elsewhere import write_elsewhere
 from keras_twins.export.formats import Format
@@ -34,6 +35,7 @@ def export_model(
     format: str | None = None,
     *,
     precision: str = "float32",
+    outputs: str | None = None,
     input_dtype: str | None = None,
     preprocess: bool = False,
     image_size: tuple[int, int] | None = None,
@@ -62,6 +64,9 @@ def export_model(
         precision: `"float32"`; for `"litert"` and `"openvino"` also
             `"float16"` and `"int8"`, for `"litert"` also `"dynamic_int8"`
             (weights only).
+        outputs: Of a detector, `"detections"` (default): boxes, scores,
+            labels and masks after suppression; or `"raw"`: the maps of the
+            heads by name, such as `"logits_P3"`, in every format.
         input_dtype: `"uint8"`: the artefact takes raw pixels. By default,
             what the model takes.
         preprocess: Whether the artefact normalises pixels of 0 to 255 with
@@ -80,7 +85,8 @@ def export_model(
             fraction of Keras's largest output; by default, that of the
             precision.
         min_agreement: Smallest fraction of the images that must have the
-            same class; by default, that of the precision.
+            same class, or of the objects of a detector that must be the same;
+            by default, that of the precision.
         overwrite: Whether an artefact that is already there is replaced.
 
     Returns:
@@ -110,10 +116,13 @@ def export_model(
     _check_precision(chosen, precision)
     choose_limits(precision, tolerance, min_agreement)
     check_target(chosen, target, overwrite)
-    served = serving_model(model, input_dtype, preprocess, image_size)
+    outputs = choose_outputs(model, outputs, chosen, precision)
+    served = serving_model(model, input_dtype, preprocess, image_size, outputs)
     _check_dtypes(chosen, served)
     fixed_size = None not in tuple(served.inputs[0].shape[1:])
-    backend = choose_backend(chosen, precision, fixed_size)
+    backend = choose_backend(
+        chosen, precision, fixed_size, outputs == "detections"
+    )
     require(chosen, chosen.runtime)
     if backend == keras.backend.backend():
         require(chosen, chosen.needs(backend, precision))

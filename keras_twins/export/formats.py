@@ -35,6 +35,9 @@ class Format:
         open_size: Backends from which height and width may stay `None`.
         open_batch: Whether an artefact takes batches of any size.
         any_dtype: Whether models may compute in another dtype than float32.
+        detections: Heads of detectors whose objects an artefact can give,
+            with the suppression of overlapping boxes inside.
+        no_detections: Why it cannot give those of others.
         write: Writes an artefact of a model to a path.
         load: Loads an artefact in the format's own runtime.
     """
@@ -49,6 +52,8 @@ class Format:
     open_size: tuple[str, ...] = ()
     open_batch: bool = True
     any_dtype: bool = False
+    detections: tuple[str, ...] = ()
+    no_detections: str = ""
     write: Callable[[keras.Model, pathlib.Path, Plan], None]
     load: Callable[[pathlib.Path], Runner]
 
@@ -84,10 +89,18 @@ _ONNX_WRITERS = {
     "torch": ("torch", "onnxscript", "onnx"),
 }
 
+_HEADS = ("retinanet", "mask_rcnn")
+
+_NO_SWITCH = (
+    "its converter does not know the switch between window sizes with which "
+    "regions are pooled"
+)
+
 _ENTRIES = (
     Format(
         name="saved_model",
         marker=saved_model.MARKER,
+        detections=_HEADS,
         writers={"tensorflow": ("tensorflow",), "jax": ("jax", "tensorflow")},
         runtime=("tensorflow",),
         open_size=("tensorflow",),
@@ -98,6 +111,8 @@ _ENTRIES = (
     Format(
         name="litert",
         suffix=".tflite",
+        detections=_HEADS[:1],
+        no_detections=_NO_SWITCH,
         writers={"tensorflow": ("tensorflow",)},
         runtime=("ai_edge_litert.interpreter",),
         precisions=("float32", "float16", "dynamic_int8", "int8"),
@@ -108,6 +123,8 @@ _ENTRIES = (
     Format(
         name="onnx",
         suffix=".onnx",
+        detections=_HEADS[:1],
+        no_detections=_NO_SWITCH,
         writers=_ONNX_WRITERS,
         runtime=("onnxruntime",),
         open_size=("tensorflow",),
@@ -117,6 +134,7 @@ _ENTRIES = (
     Format(
         name="openvino",
         marker=openvino_folder.MARKER,
+        no_detections="OpenVINO does not read the loop of the suppression",
         writers={
             backend: (*packages, "openvino")
             for backend, packages in _ONNX_WRITERS.items()
@@ -131,6 +149,8 @@ _ENTRIES = (
     Format(
         name="torch",
         suffix=".pt2",
+        no_detections="PyTorch traces no loop that ends when there is no box "
+        "left to take",
         writers={"torch": ("torch",)},
         runtime=("torch",),
         any_dtype=True,

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twins.export.plan import OUTPUT_NAME
 from keras_twins.export.plan import Plan
 from keras_twins.export.plan import Runner
 from keras_twins.export.plan import in_fixed_batches
 from keras_twins.export.plan import quiet
-from keras_twins.export.tensorflow_graph import frozen_function
+from keras_twins.export.tensorflow_graph import named_function
 
 
 def write_litert(model: keras.Model, path: pathlib.Path, plan: Plan) -> None:
@@ -29,7 +30,7 @@ def write_litert(model: keras.Model, path: pathlib.Path, plan: Plan) -> None:
     import tensorflow as tf
 
     with quiet():
-        frozen = frozen_function(model, plan.batch_size)
+        frozen = named_function(model, plan.batch_size)
         # The holder gives the file its signature.
         holder: Any = tf.Module()
         holder.serve = frozen
@@ -87,11 +88,14 @@ def load_litert(path: pathlib.Path) -> Runner:
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
         outputs = runner(**{argument: batch})
-        return [outputs[name] for name in sorted(outputs, key=_number)]
+        return [outputs[name] for name in sorted(outputs, key=_rank)]
 
     return in_fixed_batches(run, int(details["shape"][0]))
 
 
-def _number(name: str) -> int:
-    """Returns the number that an output's name ends in: 3 of `output_3`."""
-    return int(name.rsplit("_", 1)[1])
+def _rank(name: str) -> tuple[int, str]:
+    """Returns the place of an output: 3 of `output_3`; else by its name."""
+    start, _, end = name.rpartition("_")
+    if start == OUTPUT_NAME.split("_")[0] and end.isdecimal():
+        return int(end), name
+    return 0, name

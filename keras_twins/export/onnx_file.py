@@ -13,6 +13,7 @@ from keras_twins.export.plan import INPUT_NAME
 from keras_twins.export.plan import Plan
 from keras_twins.export.plan import Runner
 from keras_twins.export.plan import input_spec
+from keras_twins.export.plan import output_names
 from keras_twins.export.plan import quiet
 from keras_twins.export.tensorflow_graph import frozen_function
 
@@ -38,7 +39,7 @@ def write_onnx(model: keras.Model, path: pathlib.Path, plan: Plan) -> None:
             graph = _from_torch(model)
         else:
             graph = _from_tensorflow(model)
-    onnx.save(tidy(graph), path)
+    onnx.save(tidy(graph, output_names(model)), path)
 
 
 def _from_tensorflow(model: keras.Model) -> Any:

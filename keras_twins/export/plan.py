@@ -7,16 +7,23 @@ import logging
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 Runner = Callable[[np.ndarray], list[np.ndarray]]
-"""Takes a batch of any size, returns the model's outputs, flat, in order."""
+"""Takes a batch of any size, returns the model's outputs, flat, in order.
+
+Outputs with names are in the order of these; see `output_names`.
+"""
 
 INPUT_NAME = "images"
 """Name of an artefact's input in every format that names inputs."""
+
+OUTPUT_NAME = "output_{}"
+"""Names of outputs, by their number, where a model does not name them."""
 
 _LOGGERS = ("absl", "jax", "nncf", "onnxscript", "tensorflow", "tf2onnx")
 
@@ -55,6 +62,24 @@ def input_spec(
         dtype=keras.backend.standardize_dtype(source.dtype),
         name=INPUT_NAME,
     )
+
+
+def output_names(model: keras.Model) -> list[str] | None:
+    """Returns the names of a model's outputs.
+
+    Args:
+        model: The model to export.
+
+    Returns:
+        Names in alphabetical order, as outputs are flattened everywhere;
+        `None` if the outputs are not a dictionary of tensors.
+    """
+    if isinstance(model, keras.Sequential):
+        return None
+    output = model.output
+    if not isinstance(output, Mapping) or len(output) != len(model.outputs):
+        return None
+    return sorted(output)
 
 
 def in_fixed_batches(run: Runner, size: int) -> Runner:

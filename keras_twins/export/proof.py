@@ -5,7 +5,6 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -13,12 +12,9 @@ import numpy as np
 
 from keras_twins.export.comparison import Outputs
 from keras_twins.export.comparison import choose_limits
-from keras_twins.export.comparison import cosine_similarity
-from keras_twins.export.comparison import is_classifier
-from keras_twins.export.comparison import largest_output
-from keras_twins.export.comparison import max_difference
-from keras_twins.export.comparison import top1_agreement
 from keras_twins.export.formats import load_artifact
+from keras_twins.export.judgement import NOT_FINITE
+from keras_twins.export.judgement import judge
 from keras_twins.export.plan import Runner
 from keras_twins.export.probe import describe_probe
 from keras_twins.export.probe import probe_images
@@ -32,8 +28,6 @@ _BATCH = 8
 """Images that run at once."""
 
 _REASON_LENGTH = 300
-
-_NOT_FINITE = "Its outputs, or Keras's, are not finite."
 
 
 def prove(
@@ -124,7 +118,7 @@ def compare(
     """
     keras_run = keras_runner(model)
     expected = run_all(keras_run, images)
-    card = _compared(card, is_classifier(model), expected, received)
+    card = judge(card, model, expected, received)
     if not card.accepted:
         return card
     return dataclasses.replace(card, **_race(keras_run, run, images))
@@ -168,57 +162,6 @@ def run_all(run: Runner, images: np.ndarray) -> Outputs:
     ]
 
 
-def _compared(
-    card: ExportReport, classifier: bool, expected: Outputs, received: Outputs
-) -> ExportReport:
-    """Returns the card with what the comparison gave, and what is wrong."""
-    shapes = [x.shape[1:] for x in expected], [x.shape[1:] for x in received]
-    if shapes[0] != shapes[1]:
-        problem = (
-            f"Its outputs have shapes {shapes[1]}; Keras's have {shapes[0]}."
-        )
-        return dataclasses.replace(card, problems=(problem,))
-    card = dataclasses.replace(
-        card,
-        max_abs_difference=max_difference(expected, received),
-        max_abs_output=largest_output(expected),
-        top1_agreement=(
-            top1_agreement(expected, received) if classifier else None
-        ),
-        cosine_similarity=cosine_similarity(expected, received),
-    )
-    return dataclasses.replace(card, problems=tuple(_problems(card)))
-
-
-def _problems(card: ExportReport) -> Iterator[str]:
-    limits, largest = card.limits, card.max_abs_output
-    difference = card.max_abs_difference
-    if difference is None or largest is None:
-        return
-    # Comparisons are written so that NaN is refused too.
-    if not math.isfinite(difference):
-        yield _NOT_FINITE
-    elif limits.difference is not None and not (
-        difference <= limits.difference * largest
-    ):
-        yield (
-            f"It differs from Keras by {difference:.3g}; the limit is "
-            f"{limits.difference:.3g} of the largest output, {largest:.3g}."
-        )
-    agreement, cosine = card.top1_agreement, card.cosine_similarity
-    if agreement is not None:
-        if limits.agreement is not None and not agreement >= limits.agreement:
-            yield (
-                f"It has the top-1 class of Keras on {agreement:.1%} of "
-                f"{card.images} images; the limit is {limits.agreement:.1%}."
-            )
-    elif limits.cosine is not None and not (cosine or 0.0) >= limits.cosine:
-        yield (
-            f"Its cosine similarity to Keras is {cosine:.4f}; the limit is "
-            f"{limits.cosine:.4f}."
-        )
-
-
 def _cannot_run(card: ExportReport, error: Exception) -> ExportError:
     reason = " ".join(str(error).split()) or type(error).__name__
     problem = f"It cannot be run here: {reason[-_REASON_LENGTH:]}"
@@ -233,7 +176,7 @@ def _refused(card: ExportReport) -> ExportError:
         "Where that is good enough, pass a larger `tolerance` or a smaller "
         "`min_agreement`; more and typical `images` make the comparison surer."
     )
-    if _NOT_FINITE in card.problems:
+    if NOT_FINITE in card.problems:
         advice = "Look for NaN and infinity in the weights and the images."
     return ExportError(
         f"The exported {card.format!r} artefact ({card.precision}) is "

@@ -9,9 +9,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_twins.export.comparison import Limits
+from keras_twins.export.matching import ObjectMatch
 from keras_twins.weights.files import replace_file
 
 _LABEL_WIDTH = 13
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputDifference:
+    """How far an output with a name is from Keras.
+
+    Args:
+        name: Name of the output.
+        max_abs_difference: Largest difference from Keras on the images.
+        max_abs_output: Largest value of Keras on the images.
+    """
+
+    name: str
+    max_abs_difference: float
+    max_abs_output: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +53,8 @@ class ExportReport:
             same one in Keras; `None` for what is no classifier.
         cosine_similarity: Cosine of the angle between the artefact's output
             and Keras's, the mean over the images.
+        outputs: The difference of each output, if they have names.
+        objects: How the objects compare; `None` for what finds none.
         load_seconds: Time to load the artefact.
         latency_ms: Time for one image, as a median.
         keras_latency_ms: The same in Keras.
@@ -59,6 +77,8 @@ class ExportReport:
     max_abs_output: float | None = None
     top1_agreement: float | None = None
     cosine_similarity: float | None = None
+    outputs: tuple[OutputDifference, ...] = ()
+    objects: ObjectMatch | None = None
     load_seconds: float | None = None
     latency_ms: float | None = None
     keras_latency_ms: float | None = None
@@ -99,11 +119,7 @@ class ExportReport:
             "latency_ratio": self.latency_ratio,
             "throughput_ratio": self.throughput_ratio,
         }
-        # JSON has no NaN.
-        return {
-            name: None if isinstance(x, float) and not math.isfinite(x) else x
-            for name, x in content.items()
-        }
+        return _finite(content)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Writes everything as JSON.
@@ -142,6 +158,17 @@ def artifact_bytes(path: pathlib.Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def _finite(content: Any) -> Any:
+    """Returns content with `None` for NaN and infinity, as JSON has none."""
+    if isinstance(content, dict):
+        return {name: _finite(x) for name, x in content.items()}
+    if isinstance(content, tuple | list):
+        return type(content)(_finite(x) for x in content)
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
 def _ratio(above: float | None, below: float | None) -> float | None:
     if above is None or not below:
         return None
@@ -157,6 +184,7 @@ def _lines(report: ExportReport) -> Iterator[tuple[str, str]]:
     if report.load_seconds is not None:
         yield "loaded in", f"{report.load_seconds:.2f} s"
     yield from _accuracy(report)
+    yield from _objects(report)
     yield from _speed(report)
     refusal = " ".join(("refused:", *report.problems))
     yield "verdict", "accepted" if report.accepted else refusal
@@ -178,6 +206,27 @@ def _accuracy(report: ExportReport) -> Iterator[tuple[str, str]]:
         if limits.agreement is not None:
             limit = f" (limit {limits.agreement:.1%})"
         yield "same top-1", f"{report.top1_agreement:.1%}{limit}"
+
+
+def _objects(report: ExportReport) -> Iterator[tuple[str, str]]:
+    for output in report.outputs:
+        largest = f"{output.max_abs_output:.3g}"
+        yield output.name, f"{output.max_abs_difference:.1e} of {largest}"
+    match, limits = report.objects, report.limits
+    if match is None:
+        return
+    most = max(match.expected, match.received)
+    text = f"{match.matched} of {most}"
+    if most and limits.agreement is not None:
+        text += f": {match.agreement:.1%} (limit {limits.agreement:.1%})"
+    yield "same objects", text
+    limit = ""
+    if limits.difference is not None:
+        limit = f" (limit {limits.difference:.1e})"
+    yield "scores", f"{match.score_difference:.1e}{limit}"
+    yield "boxes", f"{match.box_difference:.1e} pixels"
+    if match.mask_difference is not None:
+        yield "masks", f"{match.mask_difference:.1e}{limit}"
 
 
 def _speed(report: ExportReport) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,10 @@
 import keras
 
 from keras_twins import preprocessing
+from keras_twins.detection.detector import Detector
+from keras_twins.export.detections import detector_graph
 from keras_twins.export.plan import INPUT_NAME
+from keras_twins.export.plan import output_names
 
 INPUT_DTYPES = ("float32", "uint8")
 """The dtypes that an artefact may take."""
@@ -14,6 +17,7 @@ def serving_model(
     input_dtype: str | None = None,
     preprocess: bool = False,
     image_size: tuple[int, int] | None = None,
+    outputs: str | None = None,
 ) -> keras.Model:
     """Wraps a model for deployment; the weights are shared.
 
@@ -26,6 +30,8 @@ def serving_model(
             mean and deviation, for a model built without that.
         image_size: Height and width in pixels, for a model that leaves them
             open. `None`: as the model has them.
+        outputs: `"detections"` or `"raw"`, for a detector. `None`: what the
+            graph of the model gives.
 
     Returns:
         A functional model, not compiled.
@@ -45,8 +51,12 @@ def serving_model(
         )
     if preprocess:
         _check_preprocess(model, shape)
-    core = _without_training(model)
-    if (dtype, shape) == (own_dtype, source.shape[1:]) and not preprocess:
+    if isinstance(model, Detector) and outputs is not None:
+        core = detector_graph(model, outputs, shape)
+    else:
+        core = _without_training(model)
+    own = dtype == own_dtype and shape == tuple(core.inputs[0].shape[1:])
+    if own and not preprocess:
         return core
     images = keras.Input(shape, dtype=dtype, name=INPUT_NAME)
     x = images
@@ -78,6 +88,9 @@ def _without_training(model: keras.Model) -> keras.Model:
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
         inputs, outputs = model.input, model.output
+        if names := output_names(model):
+            # Their order in every format; PyTorch would keep another one.
+            outputs = {name: outputs[name] for name in names}
     core = keras.Model(inputs, outputs, name=model.name)
     core.dtype_policy = model.dtype_policy
     return core

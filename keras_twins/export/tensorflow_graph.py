@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_twins.export.plan import input_spec
+from keras_twins.export.plan import output_names
 
 
 def serving_function(
@@ -53,3 +54,29 @@ def frozen_function(model: keras.Model, batch_size: int | None = None) -> Any:
     return constants.convert_variables_to_constants_v2(
         function.get_concrete_function(), lower_control_flow=False
     )
+
+
+def named_function(model: keras.Model, batch_size: int | None = None) -> Any:
+    """Returns what `frozen_function` returns, with the names of the outputs.
+
+    Args:
+        model: The model to export.
+        batch_size: Number of images, `None` if any.
+
+    Returns:
+        A concrete function of one argument: with a dictionary, if the model
+        returns one, else with a flat list.
+    """
+    import tensorflow as tf
+
+    names, frozen = output_names(model), frozen_function(model, batch_size)
+    if names is None:
+        return frozen
+
+    def serve(images: Any) -> dict[str, Any]:
+        return dict(zip(names, frozen(images), strict=True))
+
+    spec = input_spec(model, batch_size)
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)]
+    named = tf.function(serve, input_signature=signature, autograph=False)
+    return named.get_concrete_function()

@@ -66,7 +66,7 @@ def layer_cost(layer: keras.layers.Layer, *shapes: Shape) -> Cost | None:
     known = all(None not in shape[1:] for shape in shapes)
     if isinstance(layer, AssembledLayer) and known:
         whole = shape if len(shapes) == 1 else list(shapes)
-        parts = layer.part_inputs(whole)
+        parts = layer.part_calls(whole)
         return sum((_part(part, x) for part, x in parts), start=Cost())
     for cls in type(layer).__mro__:
         if cls in _COSTS:

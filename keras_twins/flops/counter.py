@@ -21,7 +21,9 @@ def count_flops(
     Nothing is run, no weight is made and the model is left as it is.
 
     Args:
-        model: A functional or sequential model, nested ones included.
+        model: A functional or sequential model, nested ones included. If it
+            has `layers_beside_graph()`, as `MaskRCNN` has, which returns
+            layers and the shapes of their inputs, these are counted too.
         input_shape: Shape of one image, `(height, width, channels)`. Needed
             where the model's own shape has `None`.
 
@@ -42,7 +44,10 @@ def count_flops(
     """
     _require_functional(model)
     shapes = _input_shapes(model, input_shape)
-    rows = tuple(_rows(model, shapes, prefix="", seen=set()))
+    rows = (
+        *_rows(model, shapes, prefix="", seen=set()),
+        *_rows_beside(model),
+    )
     total = sum((row.cost or Cost() for row in rows), start=Cost())
     images = tuple(shape[1:] for shape in shapes)
     return FlopCount(
@@ -166,3 +171,17 @@ def _rows(
             cost=layer_cost(layer, *inputs),
         )
         seen.add(id(layer))
+
+
+def _rows_beside(model: keras.Model) -> Iterator[LayerCount]:
+    """Yields what a model computes that its graph does not show."""
+    for layer, shape in getattr(model, "layers_beside_graph", list)():
+        output = layer.compute_output_shape(shape)
+        several = isinstance(output[0], tuple)
+        yield LayerCount(
+            name=layer.name,
+            kind=type(layer).__name__,
+            output_shape=output[0] if several else output,
+            parameters=layer.count_params(),
+            cost=layer_cost(layer, shape),
+        )

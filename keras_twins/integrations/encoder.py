@@ -27,6 +27,7 @@ class HeadRule:
         distinct_dims: Whether the levels must differ in their channels.
         common_strides: Whether `"P2"` to `"P5"` must have the strides 4 to
             32, whatever they are called.
+        package: Where the package has heads for other strides, for messages.
     """
 
     head: str
@@ -34,6 +35,7 @@ class HeadRule:
     known_size: bool = False
     distinct_dims: bool = False
     common_strides: bool = False
+    package: str = "keras_twins.segmentation"
 
 
 # Scales the coarsest map by 8 and concatenates it with the one of stride 4.
@@ -41,6 +43,15 @@ DEEPLAB = HeadRule(head="DeepLab", multiple=32, common_strides=True)
 # Resizes to sizes that it reads off the graph, and names a layer by the
 # channels of each level.
 SEGFORMER = HeadRule(head="SegFormer", known_size=True, distinct_dims=True)
+# Their anchors and points lie on grids of strides 8, 16 and 32, and they add
+# or join maps that were enlarged by 2.
+RETINANET = HeadRule(
+    head="RetinaNet",
+    multiple=32,
+    common_strides=True,
+    package="keras_twins.detection",
+)
+YOLO_V8 = dataclasses.replace(RETINANET, head="YOLOv8")
 
 
 def make_encoder(
@@ -118,8 +129,7 @@ def _check_strides(rule: HeadRule, backbone: keras.Model) -> None:
     patches = tuple(backbone.config.patch_sizes)
     if patches != _COMMON_PATCHES:
         raise ValueError(
-            f"{rule.head} enlarges its scores by 4: the backbone must have "
-            f"patch_sizes={_COMMON_PATCHES}. "
-            "`keras_twins.segmentation` has heads for others. Received: "
-            f"patch_sizes={patches}"
+            f"{rule.head} counts on maps of strides 4 to 32: the backbone must "
+            f"have patch_sizes={_COMMON_PATCHES}. `{rule.package}` has heads "
+            f"for others. Received: patch_sizes={patches}"
         )

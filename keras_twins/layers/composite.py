@@ -37,6 +37,19 @@ class AssembledLayer(CompositeLayer):
         """
         raise NotImplementedError
 
+    def part_calls(
+        self, input_shape: Any
+    ) -> list[tuple[keras.layers.Layer, Shape]]:
+        """Returns the parts and what they take, once for each call of them.
+
+        Args:
+            input_shape: As for `part_inputs`.
+
+        Returns:
+            As `part_inputs`, which has every part once.
+        """
+        return self.part_inputs(input_shape)
+
     def build_parts(self, input_shape: Any) -> None:
         """Makes the weights of all parts.
 

@@ -4,6 +4,8 @@ The layers are Keras' own in everything but the way they compute: variables,
 configuration and serialisation are inherited.
 """
 
+from typing import Any
+
 import keras
 
 from keras_twins import ops
@@ -94,6 +96,38 @@ class SizedConvolution(keras.layers.Conv2D):
             return super().call(inputs)
         x = ops.convolve_3x3(inputs, self.kernel)
         return x if self.bias is None else keras.ops.add(x, self.bias)
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class HalvingConvolution(keras.layers.Conv2D):
+    """3 x 3 convolution of stride 2, padded by one pixel on every side.
+
+    Keras' own padding depends on the size of the map; the originals' does not.
+
+    Args:
+        filters: Number of output channels.
+        **kwargs: Keywords of `keras.layers.Conv2D` but those of its geometry.
+
+    Call arguments:
+        inputs: Map of shape `(batch, height, width, channels)`.
+
+    Call returns:
+        Map of shape `(batch, ceil(height / 2), ceil(width / 2), filters)`.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any):
+        kwargs.update(kernel_size=3, strides=2, padding="valid")
+        kwargs["data_format"] = "channels_last"
+        super().__init__(filters, **kwargs)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        edges = ((0, 0), (1, 1), (1, 1), (0, 0))
+        return super().call(keras.ops.pad(inputs, edges))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, _ = input_shape
+        halved = ((size + 1) // 2 if size else size for size in (height, width))
+        return (batch, *halved, self.filters)
 
 
 def sized_convolution(

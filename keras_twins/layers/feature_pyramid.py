@@ -1,5 +1,6 @@
 """The feature pyramid network: what heads see of the levels above."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.layers.composite import AssembledLayer
+from keras_twins.layers.convolution import HalvingConvolution
 from keras_twins.layers.convolution import sized_convolution
 from keras_twins.ops import Shape
 from keras_twins.ops import Tensor
@@ -21,6 +23,12 @@ class FeaturePyramid(AssembledLayer):
 
     Args:
         filters: Number of output channels of every level.
+        extra_levels: Number of coarser levels beyond those of the inputs, as
+            RetinaNet has them: each a 3 x 3 convolution of stride 2, the
+            first of the coarsest input, the next of the one before.
+        extra_activation: What comes before the convolutions of the extra
+            levels but the first; `None` as in mmdetection, `"relu"` as in
+            detectron2.
         **kwargs: Keywords of `keras.layers.Layer`.
 
     Call arguments:
@@ -28,7 +36,9 @@ class FeaturePyramid(AssembledLayer):
             finest first, of any sizes that fall.
 
     Call returns:
-        List of as many maps, each of shape `(batch, height, width, filters)`.
+        List of as many maps, and the extra ones, each of shape `(batch,
+        height, width, filters)`. An extra level has half the height and width
+        of the one before, rounded up.
 
     Reference:
         - [Feature Pyramid Networks](https://arxiv.org/abs/1612.03144)
@@ -41,13 +51,26 @@ class FeaturePyramid(AssembledLayer):
     ```
     """
 
-    def __init__(self, filters: int, **kwargs: Any):
+    def __init__(
+        self,
+        filters: int,
+        extra_levels: int = 0,
+        extra_activation: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if filters < 1:
             raise ValueError(
                 f"`filters` must be positive. Received: {filters=}"
             )
+        if extra_levels < 0:
+            raise ValueError(
+                "`extra_levels` must not be negative. Received: "
+                f"{extra_levels=}"
+            )
         self.filters = filters
+        self.extra_levels = extra_levels
+        self.extra_activation = keras.activations.get(extra_activation)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         levels = range(len(input_shape))
@@ -60,15 +83,23 @@ class FeaturePyramid(AssembledLayer):
             sized_convolution(self.filters, 3, dtype, f"output{i}")
             for i in levels
         ]
+        self.extras = [
+            HalvingConvolution(
+                self.filters, dtype=dtype, name=f"output{len(levels) + i}"
+            )
+            for i in range(self.extra_levels)
+        ]
         self.build_parts(input_shape)
 
     def part_inputs(
         self, input_shape: Any
     ) -> list[tuple[keras.layers.Layer, Shape]]:
         outputs = self.compute_output_shape(input_shape)
+        before = [input_shape[-1], *outputs[len(input_shape) :]]
         return [
             *zip(self.laterals, input_shape, strict=True),
-            *zip(self.outputs, outputs, strict=True),
+            *zip(self.outputs, outputs, strict=False),
+            *zip(self.extras, before, strict=False),
         ]
 
     def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -78,10 +109,30 @@ class FeaturePyramid(AssembledLayer):
             size = ops.spatial_size(maps[level - 1])
             enlarged = ops.resize_nearest(maps[level], *size)
             maps[level - 1] = maps[level - 1] + enlarged
-        return [output(x) for output, x in zip(self.outputs, maps, strict=True)]
+        pairs = zip(self.outputs, maps, strict=True)
+        return [*(output(x) for output, x in pairs), *self._extra(inputs[-1])]
+
+    def _extra(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for convolution in self.extras:
+            x = convolution(self.extra_activation(x) if maps else x)
+            maps.append(x)
+        return maps
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> list[Shape]:
-        return [(*shape[:3], self.filters) for shape in input_shape]
+        shapes = [(*shape[:3], self.filters) for shape in input_shape]
+        for _ in range(self.extra_levels):
+            batch, height, width, channels = shapes[-1]
+            sizes = (size and math.ceil(size / 2) for size in (height, width))
+            shapes.append((batch, *sizes, channels))
+        return shapes
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "extra_levels": self.extra_levels,
+            "extra_activation": keras.activations.serialize(
+                self.extra_activation
+            ),
+        }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_twins.segmentation.bilinear import resized_rows
+from keras_twins.bilinear import resized_rows
 from keras_twins.segmentation.passes import ADE20K_RESIZE
 from keras_twins.segmentation.passes import MULTI_SCALES
 from keras_twins.segmentation.passes import InferenceSettings

@@ -8,11 +8,15 @@ from typing import Self
 
 import keras
 
-from keras_twins import preprocessing
 from keras_twins.backbone import DType
 from keras_twins.backbone.functional import check_model_keywords
 from keras_twins.backbone.functional import frozen_layers
 from keras_twins.backbone.functional import restore_trainable
+from keras_twins.backbone.pyramid import LEVELS
+from keras_twins.backbone.pyramid import check_backbone
+from keras_twins.backbone.pyramid import level_sources
+from keras_twins.backbone.pyramid import pyramid_maps
+from keras_twins.backbone.pyramid import restore_levels
 from keras_twins.layers import ResizeLike
 from keras_twins.layers.composite import serialize_dtype
 from keras_twins.ops import Tensor
@@ -20,12 +24,7 @@ from keras_twins.segmentation.auxiliary import Auxiliary
 from keras_twins.segmentation.auxiliary import AuxiliaryTraining
 from keras_twins.segmentation.classifier_head import FCNHead
 from keras_twins.segmentation.pretrained import build_from_twins
-from keras_twins.segmentation.pyramid import LEVELS
-from keras_twins.segmentation.pyramid import check_backbone
-from keras_twins.segmentation.pyramid import feature_extractor
-from keras_twins.segmentation.pyramid import level_sources
-from keras_twins.segmentation.pyramid import restore_levels
-from keras_twins.weights.head_naming import SegmentationHead
+from keras_twins.weights.segmentation_heads import SegmentationHead
 
 _AUXILIARY_LEVEL = "P4"
 
@@ -77,11 +76,7 @@ class SegmentationModel(AuxiliaryTraining):
         check_model_keywords(type(self), kwargs)
         check_backbone(backbone)
         activation = keras.activations.get(classifier_activation)
-        images = keras.Input(backbone.inputs[0].shape[1:], name="images")
-        x = images
-        if include_preprocessing and images.shape[-1] == 3:
-            x = preprocessing.normalization_layer(dtype)(x)
-        maps = feature_extractor(backbone)(x)
+        images, maps = pyramid_maps(backbone, include_preprocessing, dtype)
         x = maps
         for layer in body:
             x = layer(x)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_twins.segmentation.bilinear import keep_ratio_size
-from keras_twins.segmentation.bilinear import resize
+from keras_twins.bilinear import keep_ratio_size
+from keras_twins.bilinear import resize
+from keras_twins.pixels import as_pixels
 from keras_twins.segmentation.prediction import MIN_SIDE
-from keras_twins.segmentation.prediction import as_pixels
 from keras_twins.segmentation.prediction import predict_sliding
 from keras_twins.segmentation.prediction import predict_whole
 from keras_twins.segmentation.scores import check_kind

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_twins.pixels import as_visible_pixels
 from keras_twins.segmentation.figures import add_legend
 from keras_twins.segmentation.figures import legend_entries
 from keras_twins.segmentation.figures import new_figure
 from keras_twins.segmentation.figures import picture_format
-from keras_twins.segmentation.prediction import as_pixels
 from keras_twins.weights.files import replace_file
 
 # A legend of more entries is longer than most pictures are high.
@@ -53,7 +53,7 @@ def overlay(
     picture = overlay(image, labels, palette())
     ```
     """
-    pixels = _checked_pixels(image)
+    pixels = as_visible_pixels(image)
     colors = _colors(palette)
     if not 0 <= alpha <= 1:
         raise ValueError(
@@ -113,19 +113,6 @@ def write_overlay(
         add_legend(figure, entries, colors)
     with replace_file(path) as temporary:
         figure.savefig(temporary, format=suffix, dpi=120)
-
-
-def _checked_pixels(image: np.ndarray) -> np.ndarray:
-    pixels = as_pixels(image)
-    lowest, highest = pixels.min(), pixels.max()
-    # As bytes, an image of fractions would be black.
-    fractions = image.dtype.kind == "f" and 0 < highest <= 1
-    if lowest < 0 or highest > 255 or fractions:
-        raise ValueError(
-            "`image` must have pixels from 0 to 255. Received: values from "
-            f"{lowest:g} to {highest:g}. Undo normalisation and scaling."
-        )
-    return pixels
 
 
 def _colors(palette: np.ndarray) -> np.ndarray:

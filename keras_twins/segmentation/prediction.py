@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twins.pixels import as_pixels
 from keras_twins.segmentation.scores import check_finite
 from keras_twins.segmentation.sliding_windows import check_batch_size
 from keras_twins.segmentation.sliding_windows import windows
@@ -106,53 +107,6 @@ def predict_sliding(
             total[window] += scores_HWC
             visits[window] += 1
     return np.divide(total, visits, out=total)
-
-
-def as_pixels(image: np.ndarray) -> np.ndarray:
-    """Returns an image as models take it.
-
-    Args:
-        image: Pixels of shape `(height, width, channels)` with 3 channels; 1
-            or none is repeated, a second or a fourth, which is transparency,
-            is dropped. Booleans, integers up to 255, or floats as the model
-            takes them: nothing is scaled.
-
-    Returns:
-        Array of shape `(height, width, 3)`, float32.
-
-    Raises:
-        ValueError: If it is not such an array, is empty or not finite, or has
-            integers above 255.
-    """
-    if not isinstance(image, np.ndarray) or image.dtype.kind not in "buif":
-        what = getattr(image, "dtype", type(image).__name__)
-        raise ValueError(
-            "`image` must be a NumPy array of numbers. Received: an image of "
-            f"type {what}. Convert it with `numpy.asarray`."
-        )
-    pixels = image[..., None] if image.ndim == 2 else image
-    if pixels.ndim != 3 or pixels.shape[-1] > 4 or 0 in pixels.shape:
-        raise ValueError(
-            "`image` must have the shape (height, width, 3), with channels "
-            "last, and may be grey or have transparency. Received: "
-            f"shape={image.shape}. Images of a batch are passed one by one."
-        )
-    if image.dtype.kind in "iu" and image.max() > 255:
-        raise ValueError(
-            "`image` must have pixels from 0 to 255. Received: integers up to "
-            f"{image.max()}, of type {image.dtype}. Pixels of 16 bits become "
-            "these with `image / 257.0`."
-        )
-    if pixels.shape[-1] < 3:
-        pixels = np.repeat(pixels[..., :1], 3, axis=-1)
-    pixels = pixels[..., :3].astype("float32")
-    if not np.isfinite(pixels).all():
-        raise ValueError(
-            "`image` must have finite pixels. Received: "
-            f"{np.count_nonzero(~np.isfinite(pixels))} that are NaN or "
-            "infinite"
-        )
-    return pixels
 
 
 def _run(model: keras.Model, batch_BHWC: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A model of segmentation on a published variant, with its weights."""
 
-import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
@@ -8,32 +7,25 @@ from typing import TypeVar
 
 import numpy as np
 
-from keras_twins.backbone import TwinsBackbone
+from keras_twins.backbone.pretrained import build_dense_backbone
 from keras_twins.config import DIALECTS
-from keras_twins.config import TwinsConfig
 from keras_twins.config import variant_config
-from keras_twins.weights import load_pretrained
-from keras_twins.weights.code_bases import DENSE_HEADS
 from keras_twins.weights.code_bases import Naming
-from keras_twins.weights.dense import DenseCheckpoint
-from keras_twins.weights.dense import extract_dense
-from keras_twins.weights.dense import fill_dense
-from keras_twins.weights.dense import read_dense
+from keras_twins.weights.dense import export_dense
+from keras_twins.weights.dense import load_dense
+from keras_twins.weights.dense_files import DenseCheckpoint
+from keras_twins.weights.dense_files import read_dense
 from keras_twins.weights.dialects import DENSE_DIALECTS
-from keras_twins.weights.dialects import choose_naming
-from keras_twins.weights.dialects import has_windows
+from keras_twins.weights.dialects import dense_config
 from keras_twins.weights.download import fetch_first
-from keras_twins.weights.errors import CheckpointError
-from keras_twins.weights.head_naming import SegmentationHead
-from keras_twins.weights.loading import load_keras_file
 from keras_twins.weights.readers import file_kind
-from keras_twins.weights.renaming import restore
+from keras_twins.weights.segmentation_heads import SegmentationHead
 from keras_twins.weights.segmentation_registry import ADE20K
 
 ADE20K_CLASSES = 150
 
-_OFFICIAL = DENSE_DIALECTS["official"]
-_OPENMMLAB = DENSE_DIALECTS["mmsegmentation"]
+_OFFICIAL = DENSE_DIALECTS["segmentation"]["official"]
+_OPENMMLAB = DENSE_DIALECTS["segmentation"]["mmsegmentation"]
 
 Model = TypeVar("Model")
 
@@ -93,41 +85,19 @@ def build_from_twins(
     if dialect is None:
         dialect = _choose_dialect(path, checkpoint)
     config = dense_config(variant, dialect)
-    backbone = TwinsBackbone(
+    backbone = build_dense_backbone(
         config,
+        variant,
+        weights,
         image_shape,
         drop_path_rate=drop_path_rate,
         gradient_checkpointing=gradient_checkpointing,
-        final_norm=False,
         dtype=dtype,
     )
-    if weights == "imagenet":
-        load_pretrained(
-            backbone,
-            config,
-            variant,
-            weights,
-            include_top=False,
-            fresh_output_norms=True,
-        )
     model = cls(backbone, num_classes, dtype=dtype, **kwargs)
     if path is not None:
-        _load(model, config, head, path, checkpoint)
+        load_dense(model, config, head, path, checkpoint)
     return model
-
-
-def dense_config(variant: str, dialect: str) -> TwinsConfig:
-    """Returns the architecture that dense models have.
-
-    Args:
-        variant: A key of `keras_twins.VARIANTS`.
-        dialect: A key of `keras_twins.config.DIALECTS`.
-
-    Returns:
-        A `TwinsConfig`; Twins-SVT with norms between the stages.
-    """
-    config = variant_config(variant).with_dialect(dialect)
-    return dataclasses.replace(config, output_norms=has_windows(config))
 
 
 def export_state(
@@ -149,18 +119,7 @@ def export_state(
         ValueError: If the backbone is another one, or the naming is unknown,
             or missing where the backbone has the details of neither code.
     """
-    config = getattr(model.backbone, "config", None)
-    if not isinstance(config, TwinsConfig):
-        raise ValueError(
-            "`model` must have a `TwinsBackbone`. Received: "
-            f"backbone={model.backbone!r}"
-        )
-    naming = choose_naming(config, naming)
-    state = restore(extract_dense(model, config, model.head_name), naming)
-    return {
-        name if name.startswith(DENSE_HEADS) else f"backbone.{name}": values
-        for name, values in state.items()
-    }
+    return export_dense(model, model.head_name, naming)
 
 
 def _choose_dialect(
@@ -204,19 +163,3 @@ def _find_file(
             f"file. Received: weights={weights!r}, which is no file."
         )
     return weights
-
-
-def _load(
-    model: Any,
-    config: TwinsConfig,
-    head: SegmentationHead,
-    path: str | os.PathLike,
-    checkpoint: DenseCheckpoint | None,
-) -> None:
-    if checkpoint is None:
-        load_keras_file(model, path, include_top=True)
-        return
-    try:
-        fill_dense(model, config, head, checkpoint.state)
-    except CheckpointError as error:
-        raise CheckpointError(f"{os.fspath(path)}: {error}") from error

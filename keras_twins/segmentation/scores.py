@@ -5,7 +5,7 @@ Shape suffixes: H height, W width, C classes.
 
 import numpy as np
 
-from keras_twins.segmentation.bilinear import resized_rows
+from keras_twins.bilinear import resized_rows
 
 
 def are_probabilities(scores_HWC: np.ndarray) -> bool:

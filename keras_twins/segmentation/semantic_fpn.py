@@ -9,7 +9,7 @@ from keras_twins.backbone import DType
 from keras_twins.layers import FeaturePyramid
 from keras_twins.segmentation.fpn_head import SemanticFPNHead
 from keras_twins.segmentation.model import SegmentationModel
-from keras_twins.weights.head_naming import SegmentationHead
+from keras_twins.weights.segmentation_heads import SegmentationHead
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")

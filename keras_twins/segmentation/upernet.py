@@ -9,7 +9,7 @@ from keras_twins.backbone import DType
 from keras_twins.segmentation.model import Auxiliary
 from keras_twins.segmentation.model import SegmentationModel
 from keras_twins.segmentation.uper_head import UPerHead
-from keras_twins.weights.head_naming import SegmentationHead
+from keras_twins.weights.segmentation_heads import SegmentationHead
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")

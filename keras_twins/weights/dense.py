@@ -1,105 +1,66 @@
-"""Files of whole models of segmentation: backbone, head, auxiliary head."""
+"""Weights of whole dense models: a backbone and its heads."""
 
-import dataclasses
-import logging
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_twins.config import TwinsConfig
+from keras_twins.weights.code_bases import DENSE_HEADS
 from keras_twins.weights.code_bases import Naming
-from keras_twins.weights.dialects import DENSE_DIALECTS
+from keras_twins.weights.dense_files import DenseCheckpoint
+from keras_twins.weights.dialects import choose_naming
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.filling import extract
 from keras_twins.weights.filling import fill
-from keras_twins.weights.head_naming import SegmentationHead
+from keras_twins.weights.head_naming import DenseHead
 from keras_twins.weights.head_naming import head_pairs
-from keras_twins.weights.head_naming import recognise_head
+from keras_twins.weights.head_naming import head_task
+from keras_twins.weights.loading import load_keras_file
 from keras_twins.weights.mapping import own_variables
 from keras_twins.weights.naming import Pair
 from keras_twins.weights.naming import expected_pairs
-from keras_twins.weights.readers import read_checkpoint
-from keras_twins.weights.recognition import recognise_naming
-from keras_twins.weights.renaming import rename
-from keras_twins.weights.unwrapping import unwrap
+from keras_twins.weights.renaming import restore
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DenseCheckpoint:
-    """The weights of a model of segmentation.
+def load_dense(
+    model: keras.Model,
+    config: TwinsConfig,
+    head: DenseHead,
+    path: str | os.PathLike,
+    checkpoint: DenseCheckpoint | None,
+) -> None:
+    """Fills every weight of a dense model from a file.
 
     Args:
-        state: Arrays in torch's layout: the backbone's by official name, the
-            heads' by the names of OpenMMLab.
-        naming: Whose names the file used for the backbone.
-        dialect: Numeric details it was trained with, a key of
-            `keras_twins.config.DIALECTS`.
+        model: The model.
+        config: Architecture of its backbone.
         head: Which head it has.
-        left_out: Names of tensors that no inference reads.
-    """
-
-    state: Mapping[str, np.ndarray]
-    naming: Naming
-    dialect: str
-    head: SegmentationHead
-    left_out: tuple[str, ...] = ()
-
-
-def read_dense(
-    path: str | os.PathLike, head: SegmentationHead
-) -> DenseCheckpoint:
-    """Reads a file of a model of segmentation.
-
-    Args:
-        path: A `.pth` or `.safetensors` file in the naming of mmsegmentation
-            or of the official code.
-        head: Which head is expected.
-
-    Returns:
-        A `DenseCheckpoint`.
+        path: The file.
+        checkpoint: What `read_dense` returned for it; `None` for a
+            `.weights.h5` file.
 
     Raises:
-        CheckpointError: If the file cannot be read, or holds something else.
+        CheckpointError: If anything does not fit.
     """
-    state, _ = unwrap(read_checkpoint(path))
-    found = recognise_head(state)
-    if found != head:
-        raise CheckpointError(
-            f"{os.fspath(path)}: expected weights of {head}. Received: "
-            f"weights of {found or 'no model of segmentation'}."
-        )
-    naming = recognise_naming(state)
-    if naming not in DENSE_DIALECTS:
-        raise CheckpointError(
-            f"{os.fspath(path)}: expected the naming of one of "
-            f"{sorted(DENSE_DIALECTS)}. Received: that of {naming}."
-        )
-    renaming = rename(state, naming, keep_heads=True)
-    if renaming.problems:
-        lines = "\n  ".join(renaming.problems)
-        raise CheckpointError(f"{os.fspath(path)}:\n  {lines}")
-    if renaming.left_out:
-        logging.getLogger(__name__).info(
-            "%s: not used: %s", path, ", ".join(renaming.left_out)
-        )
-    return DenseCheckpoint(
-        state=renaming.state,
-        naming=naming,
-        dialect=DENSE_DIALECTS[naming],
-        head=head,
-        left_out=renaming.left_out,
-    )
+    if checkpoint is None:
+        load_keras_file(model, path, include_top=True)
+        return
+    try:
+        fill_dense(model, config, head, checkpoint.state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{os.fspath(path)}: {error}") from error
 
 
 def fill_dense(
     model: keras.Model,
     config: TwinsConfig,
-    head: SegmentationHead,
+    head: DenseHead,
     state: Mapping[str, np.ndarray],
 ) -> None:
-    """Fills every weight of a model of segmentation.
+    """Fills every weight of a dense model.
 
     Args:
         model: The model.
@@ -118,9 +79,9 @@ def fill_dense(
 
 
 def extract_dense(
-    model: keras.Model, config: TwinsConfig, head: SegmentationHead
+    model: keras.Model, config: TwinsConfig, head: DenseHead
 ) -> dict[str, np.ndarray]:
-    """Returns the weights of a model of segmentation, undoing `fill_dense`.
+    """Returns the weights of a dense model, undoing `fill_dense`.
 
     Args:
         model: The model.
@@ -137,9 +98,42 @@ def extract_dense(
     return extract(variables, _pairs(config, head, variables), config)
 
 
+def export_dense(
+    model: Any, head: DenseHead, naming: Naming | None = None
+) -> dict[str, np.ndarray]:
+    """Returns the weights of a dense model as files of OpenMMLab hold them.
+
+    Args:
+        model: A model on a `TwinsBackbone`.
+        head: Which head it has.
+        naming: Whose names the backbone gets; by default those of the code
+            whose numeric details it has. A warning says if they stand for
+            others.
+
+    Returns:
+        Arrays in torch's layout.
+
+    Raises:
+        ValueError: If the backbone is another one, or the naming is unknown,
+            or missing where the backbone has the details of no code.
+    """
+    config = getattr(model.backbone, "config", None)
+    if not isinstance(config, TwinsConfig):
+        raise ValueError(
+            "`model` must have a `TwinsBackbone`. Received: "
+            f"backbone={model.backbone!r}"
+        )
+    naming = choose_naming(config, naming, head_task(head))
+    state = restore(extract_dense(model, config, head), naming)
+    return {
+        name if name.startswith(DENSE_HEADS) else f"backbone.{name}": values
+        for name, values in state.items()
+    }
+
+
 def _pairs(
     config: TwinsConfig,
-    head: SegmentationHead,
+    head: DenseHead,
     variables: Mapping[str, keras.Variable],
 ) -> list[Pair]:
     auxiliary = any(path.startswith("auxiliary_head/") for path in variables)

@@ -1,79 +1,32 @@
-"""Which tensor fills which weight of the heads of dense models, as tables.
-
-Names are those of OpenMMLab, which the official code shares. `{i}` and `{j}`
-count.
-"""
+"""What whole models of segmentation and detection are, by their tensors."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Literal
 
-from keras_twins.weights.naming import CONVOLUTION
-from keras_twins.weights.naming import SAME
+from keras_twins.weights.detection_heads import DETECTION_HEADS
+from keras_twins.weights.detection_heads import DetectionHead
 from keras_twins.weights.naming import Pair
-from keras_twins.weights.naming import Parts
+from keras_twins.weights.naming import Rows
+from keras_twins.weights.segmentation_heads import AUXILIARY_HEAD
+from keras_twins.weights.segmentation_heads import SEGMENTATION_HEADS
+from keras_twins.weights.segmentation_heads import SegmentationHead
 
-SegmentationHead = Literal["semantic_fpn", "upernet"]
+DenseHead = SegmentationHead | DetectionHead
+Task = Literal["segmentation", "detection"]
 
-# fmt: off
-_CONV: Parts = (
-    ("weight",          "kernel",                     CONVOLUTION),
-    ("bias",            "bias",                       SAME),
-)
-_BLOCK: Parts = (
-    ("conv.weight",     "convolution/kernel",         CONVOLUTION),
-    ("bn.weight",       "norm/gamma",                 SAME),
-    ("bn.bias",         "norm/beta",                  SAME),
-    ("bn.running_mean", "norm/moving_mean",           SAME),
-    ("bn.running_var",  "norm/moving_variance",       SAME),
-)
+_TABLES: Mapping[str, Rows] = {**SEGMENTATION_HEADS, **DETECTION_HEADS}
 
-_Rows = tuple[tuple[str, str, Parts], ...]
-
-# Doublings stand between the blocks of a scale there: 0, 2, 4.
-_PYRAMID: _Rows = (
-    *((f"lateral_convs.{i}.conv",      f"lateral{i}",      _CONV)
-      for i in range(4)),
-    *((f"fpn_convs.{i}.conv",          f"output{i}",       _CONV)
-      for i in range(4)),
-)
-_SEMANTIC_FPN: _Rows = (
-    *((f"scale_heads.{i}.{2 * j}",     f"scale{i}_{j}",    _BLOCK)
-      for i in range(4) for j in range(max(i, 1))),
-    ("conv_seg",                       "classifier",       _CONV),
-)
-_UPERNET: _Rows = (
-    *((f"psp_modules.{i}.1",           f"pooled{i}",       _BLOCK)
-      for i in range(4)),
-    ("bottleneck",                     "bottleneck",       _BLOCK),
-    *((f"lateral_convs.{i}",           f"lateral{i}",      _BLOCK)
-      for i in range(3)),
-    *((f"fpn_convs.{i}",               f"output{i}",       _BLOCK)
-      for i in range(3)),
-    ("fpn_bottleneck",                 "fusion",           _BLOCK),
-    ("conv_seg",                       "classifier",       _CONV),
-)
-_AUXILIARY: _Rows = (
-    ("convs.0",                        "convolution",      _BLOCK),
-    ("conv_seg",                       "classifier",       _CONV),
-)
-# fmt: on
-
-_TABLES: Mapping[SegmentationHead, Mapping[str, _Rows]] = {
-    "semantic_fpn": {"neck": _PYRAMID, "decode_head": _SEMANTIC_FPN},
-    "upernet": {"decode_head": _UPERNET},
-}
-"""By head, then by part of the model, which both sides call the same."""
-
-_MARKS: Mapping[str, str] = {
+_MARKS: Mapping[DenseHead, str] = {
     "semantic_fpn": "decode_head.scale_heads.",
     "upernet": "decode_head.psp_modules.",
-    "retinanet": "bbox_head.",
-    "mask_rcnn": "roi_head.",
+    "retinanet": "bbox_head.retina_",
+    "mask_rcnn": "roi_head.mask_head.",
 }
+"""How some tensor's name starts in files of one model alone."""
 
 
-def head_pairs(head: SegmentationHead, *, auxiliary: bool) -> list[Pair]:
+def head_pairs(head: DenseHead, *, auxiliary: bool = False) -> list[Pair]:
     """Returns every pair of tensor and weight of a head.
 
     Args:
@@ -83,22 +36,44 @@ def head_pairs(head: SegmentationHead, *, auxiliary: bool) -> list[Pair]:
     Returns:
         A list of `Pair`s.
     """
-    parts = dict(_TABLES[head])
-    if auxiliary:
-        parts["auxiliary_head"] = _AUXILIARY
+    rows = (*_TABLES[head], *(AUXILIARY_HEAD if auxiliary else ()))
     return [
-        Pair(f"{part}.{source}.{name}", f"{part}/{path}/{variable}", transform)
-        for part, rows in parts.items()
+        Pair(f"{source}.{name}", f"{path}/{variable}", transform)
         for source, path, parameters in rows
         for name, variable, transform in parameters
     ]
 
 
-def recognise_head(names: Iterable[str]) -> str | None:
+def head_layers() -> tuple[str, ...]:
+    """Returns the names of the layers that hold the heads' weights.
+
+    Returns:
+        First parts of the paths of variables, such as `"neck"`.
+    """
+    rows = (
+        *AUXILIARY_HEAD,
+        *(row for rows in _TABLES.values() for row in rows),
+    )
+    return tuple(dict.fromkeys(path.partition("/")[0] for _, path, _ in rows))
+
+
+def head_task(head: DenseHead) -> Task:
+    """Returns what a head is for.
+
+    Args:
+        head: Which head.
+
+    Returns:
+        `"segmentation"` or `"detection"`.
+    """
+    return "detection" if head in DETECTION_HEADS else "segmentation"
+
+
+def recognise_head(names: Iterable[str]) -> DenseHead | None:
     """Returns what a file of a dense model holds.
 
     Args:
-        names: Names of its tensors.
+        names: Names of its tensors, in the naming of OpenMMLab.
 
     Returns:
         `"semantic_fpn"`, `"upernet"`, `"retinanet"` or `"mask_rcnn"`; `None`

@@ -8,17 +8,13 @@ from keras_twins.config import VARIANTS
 from keras_twins.config import TwinsConfig
 from keras_twins.weights.code_bases import DENSE_HEADS
 from keras_twins.weights.code_bases import IGNORED_SUFFIXES
+from keras_twins.weights.dense_sizes import DENSE_SIZES
+from keras_twins.weights.detectron2 import is_detectron2
+from keras_twins.weights.head_naming import DenseHead
+from keras_twins.weights.head_naming import head_task
+from keras_twins.weights.head_naming import recognise_head
 from keras_twins.weights.naming import STEM
 from keras_twins.weights.naming import expected_pairs
-
-_DENSE_SIZES = (
-    ("num_classes", "decode_head.conv_seg.bias"),
-    ("pyramid_filters", "neck.lateral_convs.0.conv.bias"),
-    ("filters", "decode_head.scale_heads.0.0.bn.bias"),
-    ("filters", "decode_head.fpn_bottleneck.bn.bias"),
-    ("auxiliary_filters", "auxiliary_head.convs.0.bn.bias"),
-)
-"""Arguments of models of segmentation, and a vector that is as long."""
 
 
 def suggest(
@@ -42,13 +38,11 @@ def suggest(
     if found is not None and not _same_body(VARIANTS[found], config):
         return f"The file looks like {found}: build that variant"
     if any(name.startswith(DENSE_HEADS) for name in wanted):
-        return _suggest_dense(problems, state)
+        return _suggest_dense(problems, state, recognise_head(wanted))
     if any(name.startswith(DENSE_HEADS) for name in state):
-        return (
-            "The file holds a model of segmentation or detection: load it "
-            "with `from_twins` of `keras_twins.segmentation`, or let "
-            "`python -m weights_port` convert its backbone alone"
-        )
+        return _suggest_model(recognise_head(state))
+    if is_detectron2(state):
+        return _suggest_model("retinanet")
     if all(line.startswith(("head.", "predictions/")) for line in problems):
         return (
             "For another number of classes, load with the file's own number "
@@ -92,10 +86,12 @@ def _same_body(config: TwinsConfig, other: TwinsConfig) -> bool:
     )
 
 
-def _suggest_dense(problems: Collection[str], state: Mapping[str, Any]) -> str:
+def _suggest_dense(
+    problems: Collection[str], state: Mapping[str, Any], head: DenseHead | None
+) -> str:
     sizes = [
-        f"`{argument}={state[name].size}`"
-        for argument, name in _DENSE_SIZES
+        f"`{argument}={state[name].size // times}`"
+        for argument, name, times in (DENSE_SIZES[head] if head else ())
         if any(line.startswith(f"{name}: shape") for line in problems)
     ]
     if not any(name.startswith("auxiliary_head.") for name in state):
@@ -103,6 +99,19 @@ def _suggest_dense(problems: Collection[str], state: Mapping[str, Any]) -> str:
             sizes.append("`auxiliary_weight=0`, for it has no auxiliary head")
     elif any("auxiliary_filters" in size for size in sizes):
         sizes.append("or `auxiliary_weight=0` for none")
+    if head and head_task(head) == "detection":
+        norms = any(name.startswith("norm_list.") for name in state)
+        if any(line.startswith("norm_list.") for line in problems):
+            sizes.append(f"`output_norms={norms}`")
     if not sizes:
         return "Pass the file of this backbone and head"
     return f"Build the model as the file is, with {', '.join(sizes)}"
+
+
+def _suggest_model(head: DenseHead | None) -> str:
+    task = "segmentation or detection" if head is None else head_task(head)
+    where = "its class" if head is None else f"`keras_twins.{task}`"
+    return (
+        f"The file holds a model of {task}: load it with `from_twins` of "
+        f"{where}, or let `python -m weights_port` convert its backbone alone"
+    )

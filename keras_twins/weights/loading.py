@@ -9,13 +9,15 @@ import keras
 from keras_twins.config import TwinsConfig
 from keras_twins.weights.errors import CheckpointError
 from keras_twins.weights.filling import value_fault
+from keras_twins.weights.head_naming import head_layers
 from keras_twins.weights.mapping import load_state
 from keras_twins.weights.readers import file_kind
 from keras_twins.weights.readers import read_checkpoint
 from keras_twins.weights.unwrapping import unwrap
 
 _AUXILIARY = "auxiliary_head"
-"""Attribute and group of the head that stands beside the model's graph."""
+_BESIDE = (_AUXILIARY, "box_head", "mask_head")
+"""Attributes and groups of the heads that stand beside the model's graph."""
 
 
 def load_weights_file(
@@ -88,9 +90,10 @@ def load_keras_file(
 
 def _suggest(model: keras.Model) -> str:
     file = "Pass a `.weights.h5` file that `save_weights` wrote for the same "
-    if any("decode_head/" in variable.path for variable in model.weights):
+    heads = tuple(f"{name}/" for name in head_layers())
+    if any(head in v.path for v in model.weights for head in heads):
         return (
-            f"{file}variant, head and channels, with the same `num_classes` "
+            f"{file}class, variant and channels, with the same `num_classes` "
             "and numbers of filters."
         )
     return (
@@ -129,7 +132,8 @@ def _check_keras_file(
                 "It has no auxiliary head, but the model has: build it with "
                 "`auxiliary_weight=0`."
             )
-        groups = ("layers", _AUXILIARY) if auxiliary else ("layers",)
+        beside = [x for x in _BESIDE if hasattr(model, x) and x in file]
+        groups = ["layers", *beside]
         datasets = [x for group in groups for x in _weights_of(file[group])]
         head = [d for name, d in datasets if name.startswith("dense/")]
         wanted = collections.Counter(tuple(v.shape) for v in model.weights)

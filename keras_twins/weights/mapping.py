@@ -13,6 +13,7 @@ from keras_twins.config import TwinsConfig
 from keras_twins.weights.files import replace_file
 from keras_twins.weights.filling import extract
 from keras_twins.weights.filling import fill
+from keras_twins.weights.head_naming import head_layers
 from keras_twins.weights.naming import expected_pairs
 
 
@@ -122,9 +123,8 @@ def own_variables(model: keras.Model) -> dict[str, keras.Variable]:
     Returns:
         Those of Twins and of its heads.
     """
-    own = re.compile(
-        r"stage\d+_|norm/|predictions/|neck/|decode_head/|auxiliary_head/"
-    )
+    heads = "".join(f"|{name}/" for name in head_layers())
+    own = re.compile(rf"stage\d+_|norm/|predictions/{heads}")
     first = "stage0_patch_embedding"
     layers = [layer.path for layer in model.layers if layer.name == first]
     scope = layers[0].removesuffix(first) if layers else ""

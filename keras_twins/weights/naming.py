@@ -41,6 +41,32 @@ class Transform:
 
 
 @dataclasses.dataclass(frozen=True)
+class FlattenedTransform(Transform):
+    """A matrix whose inputs are the values of a map, one after the other.
+
+    Torch counts channels, rows, columns; Keras rows, columns, channels.
+
+    Args:
+        axes: Permutation of outputs and inputs from torch to Keras.
+        side: Height and width of the map.
+    """
+
+    axes: tuple[int, ...] | None = (1, 0)
+    side: int = 7
+
+    def to_keras(self, array: np.ndarray) -> np.ndarray:
+        """Returns the array in Keras' layout."""
+        maps = array.reshape(len(array), -1, self.side, self.side)
+        return maps.transpose(2, 3, 1, 0).reshape(-1, len(array))
+
+    def to_torch(self, array: np.ndarray) -> np.ndarray:
+        """Returns the array in torch's layout."""
+        outputs = array.shape[1]
+        maps = array.reshape(self.side, self.side, -1, outputs)
+        return maps.transpose(3, 2, 0, 1).reshape(outputs, -1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Pair:
     """One tensor of a checkpoint and the weight that it fills.
 
@@ -58,63 +84,68 @@ class Pair:
 SAME = Transform()
 LINEAR = Transform((1, 0))
 CONVOLUTION = Transform((2, 3, 1, 0))
+# Torch has inputs before outputs there, and Keras outputs before inputs.
+TRANSPOSED_CONVOLUTION = Transform((2, 3, 1, 0))
 DEPTHWISE = Transform((2, 3, 0, 1))
+# The first dense layer after regions pooled to 7 x 7.
+FLATTENED_REGION = FlattenedTransform()
 
 STEM = "patch_embeds.0.proj.weight"
 
 # The parameters of a module: name in torch, name in Keras, transform.
 Parts = tuple[tuple[str, str, Transform], ...]
-_Rows = tuple[tuple[str, str, Parts], ...]
+# Modules: name in torch, path in Keras, parameters.
+Rows = tuple[tuple[str, str, Parts], ...]
 
 # fmt: off
-_DENSE: Parts = (("weight", "kernel", LINEAR),      ("bias", "bias", SAME))
-_CONV: Parts  = (("weight", "kernel", CONVOLUTION), ("bias", "bias", SAME))
+DENSE: Parts  = (("weight", "kernel", LINEAR),      ("bias", "bias", SAME))
+CONV: Parts   = (("weight", "kernel", CONVOLUTION), ("bias", "bias", SAME))
 _DEPTH: Parts = (("weight", "kernel", DEPTHWISE),   ("bias", "bias", SAME))
 _NORM: Parts  = (("weight", "gamma",  SAME),        ("bias", "beta", SAME))
 
 _P = "stage{s}_patch_embedding"
 _B = "stage{s}_block{b}"
-PATCH: _Rows = (
-    ("patch_embeds.{s}.proj",       _P + "/projection",                _CONV),
+PATCH: Rows = (
+    ("patch_embeds.{s}.proj",       _P + "/projection",                CONV),
     ("patch_embeds.{s}.norm",       _P + "/norm",                      _NORM),
 )
-PEG: _Rows = (
+PEG: Rows = (
     ("pos_block.{s}.proj.0",        "stage{s}_peg/depthwise",          _DEPTH),
 )
-BLOCK: _Rows = (
+BLOCK: Rows = (
     ("blocks.{s}.{b}.norm1",        _B + "/norm1",                     _NORM),
     ("blocks.{s}.{b}.norm2",        _B + "/norm2",                     _NORM),
-    ("blocks.{s}.{b}.attn.proj",    _B + "/attention/projection",      _DENSE),
-    ("blocks.{s}.{b}.mlp.fc1",      _B + "/mlp/fc1",                   _DENSE),
-    ("blocks.{s}.{b}.mlp.fc2",      _B + "/mlp/fc2",                   _DENSE),
+    ("blocks.{s}.{b}.attn.proj",    _B + "/attention/projection",      DENSE),
+    ("blocks.{s}.{b}.mlp.fc1",      _B + "/mlp/fc1",                   DENSE),
+    ("blocks.{s}.{b}.mlp.fc2",      _B + "/mlp/fc2",                   DENSE),
 )
-LOCAL: _Rows = (
-    ("blocks.{s}.{b}.attn.qkv",     _B + "/attention/qkv",             _DENSE),
+LOCAL: Rows = (
+    ("blocks.{s}.{b}.attn.qkv",     _B + "/attention/qkv",             DENSE),
 )
-GLOBAL: _Rows = (
-    ("blocks.{s}.{b}.attn.q",       _B + "/attention/q",               _DENSE),
-    ("blocks.{s}.{b}.attn.kv",      _B + "/attention/kv",              _DENSE),
+GLOBAL: Rows = (
+    ("blocks.{s}.{b}.attn.q",       _B + "/attention/q",               DENSE),
+    ("blocks.{s}.{b}.attn.kv",      _B + "/attention/kv",              DENSE),
 )
-REDUCTION_NORM: _Rows = (
+REDUCTION_NORM: Rows = (
     ("blocks.{s}.{b}.attn.norm",    _B + "/attention/reduction_norm",  _NORM),
 )
-REDUCTION: dict[str, _Rows] = {
+REDUCTION: dict[str, Rows] = {
     "conv": REDUCTION_NORM + (
-    ("blocks.{s}.{b}.attn.sr",      _B + "/attention/reduction",       _CONV),
+    ("blocks.{s}.{b}.attn.sr",      _B + "/attention/reduction",       CONV),
     ),
     "depthwise_conv": REDUCTION_NORM + (
     ("blocks.{s}.{b}.attn.sr",      _B + "/attention/reduction",       _DEPTH),
     ),
     "average_pool": REDUCTION_NORM,
 }
-OUTPUT_NORM: _Rows = (
+OUTPUT_NORM: Rows = (
     ("norm_list.{s}",               "stage{s}_output_norm",            _NORM),
 )
-FINAL_NORM: _Rows = (
+FINAL_NORM: Rows = (
     ("norm",                        "norm",                            _NORM),
 )
-HEAD: _Rows = (
-    ("head",                        "predictions",                     _DENSE),
+HEAD: Rows = (
+    ("head",                        "predictions",                     DENSE),
 )
 # fmt: on
 
@@ -155,7 +186,7 @@ def expected_pairs(
     return pairs
 
 
-def _block_rows(config: TwinsConfig, stage: int, block: int) -> _Rows:
+def _block_rows(config: TwinsConfig, stage: int, block: int) -> Rows:
     if config.block_kinds(stage)[block] == "local":
         return BLOCK + LOCAL
     if config.sr_ratios[stage] == 1:
@@ -163,7 +194,7 @@ def _block_rows(config: TwinsConfig, stage: int, block: int) -> _Rows:
     return BLOCK + GLOBAL + REDUCTION[config.reduction]
 
 
-def _expand(rows: _Rows, stage: int = 0, block: int = 0) -> Iterator[Pair]:
+def _expand(rows: Rows, stage: int = 0, block: int = 0) -> Iterator[Pair]:
     for source, path, parts in rows:
         source = source.format(s=stage, b=block)
         path = path.format(s=stage, b=block)

@@ -7,8 +7,8 @@ first eight digits are published, in the names of the files.
 import dataclasses
 from collections.abc import Mapping
 
-from keras_twins.weights.head_naming import SegmentationHead
 from keras_twins.weights.registry import Source
+from keras_twins.weights.segmentation_heads import SegmentationHead
 
 _FOLDER = "https://download.openmmlab.com/mmsegmentation/v0.5/twins"
 

@@ -65,7 +65,7 @@ def test_segformer_needs_known_sides():
 def test_deeplab_needs_the_usual_strides():
     config = dataclasses.replace(CONFIG, patch_sizes=(2, 2, 2, 2))
     given = keras_twins.TwinsBackbone(config, (64, 64, 3))
-    with pytest.raises(ValueError, match=r"enlarges.*\(2, 2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"strides 4 to 32.*\(2, 2, 2, 2\)"):
         encoder(given, DEEPLAB)
     encoder(given, SEGFORMER)
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from keras_twins.segmentation.bilinear import keep_ratio_size
-from keras_twins.segmentation.bilinear import resize
+from keras_twins.bilinear import keep_ratio_size
+from keras_twins.bilinear import resize
+from keras_twins.pixels import as_pixels
 from keras_twins.segmentation.inference import predict_multi_scale
 from keras_twins.segmentation.inference import segment
 from keras_twins.segmentation.inference import segment_images
 from keras_twins.segmentation.passes import InferenceSettings
-from keras_twins.segmentation.prediction import as_pixels
 from keras_twins.segmentation.prediction import predict_sliding
 from keras_twins.segmentation.prediction import predict_whole
 from keras_twins.segmentation.sliding_windows import windows

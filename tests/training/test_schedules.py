@@ -2,6 +2,7 @@ import keras
 import pytest
 
 from keras_twins.training import WarmupPolynomialDecay
+from keras_twins.training import WarmupStepDecay
 
 
 def test_polynomial_decay():
@@ -22,8 +23,38 @@ def test_warm_up_scales_the_decay():
     assert float(schedule(160_000)) == 0
 
 
-def test_configuration():
-    schedule = WarmupPolynomialDecay(1e-3, 10, 0.5, 1e-5, 3, 0.1)
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 2e-7),
+        (250, 2e-4 * (0.5 + 0.5 * 1e-3)),
+        (500, 2e-4),
+        (799, 2e-4),
+        (800, 2e-5),
+        (1099, 2e-5),
+        (1100, 2e-6),
+        (9999, 2e-6),
+    ],
+)
+def test_steps_fall_one_after_the_other(step, rate):
+    schedule = WarmupStepDecay(2e-4, (800, 1100), warmup_steps=500)
+    assert float(schedule(step)) == pytest.approx(rate, rel=1e-5)
+
+
+def test_steps_without_warm_up():
+    schedule = WarmupStepDecay(1.0, [2], factor=0.5)
+    assert [float(schedule(i)) for i in range(4)] == [1.0, 1.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        WarmupPolynomialDecay(1e-3, 10, 0.5, 1e-5, 3, 0.1),
+        WarmupStepDecay(1e-3, (4, 7), 0.3, 3, 0.1),
+    ],
+    ids=["polynomial", "step"],
+)
+def test_configuration(schedule):
     optimizer = keras.optimizers.AdamW(schedule)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     for step in range(11):
@@ -34,3 +65,12 @@ def test_configuration():
 def test_wrong_numbers(arguments):
     with pytest.raises(ValueError, match="`steps` must be positive"):
         WarmupPolynomialDecay(1e-3, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("boundaries", "warmup"),
+    [((0, 5), 0), ((5, 5), 0), ((7, 5), 0), ((5,), -1)],
+)
+def test_wrong_boundaries(boundaries, warmup):
+    with pytest.raises(ValueError, match="`boundaries` must be positive"):
+        WarmupStepDecay(1e-3, boundaries, warmup_steps=warmup)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_twins.config import VARIANTS
+from keras_twins.weights.head_naming import head_pairs
 from keras_twins.weights.hints import recognise_variant
 from keras_twins.weights.hints import suggest
 from keras_twins.weights.naming import expected_pairs
@@ -64,19 +65,48 @@ def test_another_number_of_classes_has_two_ways_out():
     assert "`python -m weights_port` converts" in hint
 
 
-def test_a_file_of_segmentation_is_none_of_a_backbone():
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        ("decode_head.scale_heads.0.0.conv.weight", "keras_twins.segmentation"),
+        ("auxiliary_head.x.weight", "segmentation or detection"),
+        ("roi_head.mask_head.conv_logits.bias", "`keras_twins.detection`"),
+        ("bbox_head.conv_centerness.bias", "segmentation or detection"),
+    ],
+)
+def test_a_file_of_a_whole_model_is_none_of_a_backbone(tensor, words):
     config = VARIANTS["svt_small"]
-    state = names_only("svt_small") | dict.fromkeys(DENSE)
-    lines = [f"{name}: unknown, no weight of the model" for name in DENSE]
+    state = {**names_only("svt_small"), tensor: None}
+    lines = [f"{tensor}: unknown, no weight of the model"]
     hint = suggest(lines, wanted(config, include_top=False), state, config)
-    assert "from_twins" in hint
+    assert words in hint and "from_twins" in hint
     assert "reset_classifier" not in hint
 
 
-def test_sizes_of_heads_are_those_of_the_file():
-    name = "decode_head.conv_seg.bias"
-    state = {name: np.zeros(19), "decode_head.fpn_bottleneck.bn.bias": 0}
-    hint = suggest([f"{name}: shape (19,)"], [name], state, SHALLOW)
-    assert hint.endswith("with `num_classes=19`")
-    hint = suggest([f"{name}: holds values"], [name], state, SHALLOW)
-    assert "num_classes" not in hint
+@pytest.mark.parametrize(
+    ("head", "name", "length", "words"),
+    [
+        ("upernet", "decode_head.conv_seg.bias", 19, "`num_classes=19`"),
+        ("retinanet", "bbox_head.retina_cls.bias", 27, "`num_classes=3`"),
+        ("retinanet", "neck.lateral_convs.0.conv.bias", 8, "`filters=8`"),
+        (
+            "mask_rcnn",
+            "roi_head.mask_head.conv_logits.bias",
+            3,
+            "`num_classes=3`",
+        ),
+        (
+            "mask_rcnn",
+            "roi_head.bbox_head.shared_fcs.0.bias",
+            16,
+            "`units=16`",
+        ),
+    ],
+)
+def test_sizes_of_heads_are_those_of_the_file(head, name, length, words):
+    names = [pair.source for pair in head_pairs(head)]
+    state = {name: np.zeros(length)}
+    hint = suggest([f"{name}: shape ({length},)"], names, state, SHALLOW)
+    assert hint.endswith(f"with {words}")
+    hint = suggest([f"{name}: holds values"], names, state, SHALLOW)
+    assert words not in hint

@@ -1,4 +1,4 @@
-"""Twins as models of KerasHub: backbone, classifier, presets, segmenters.
+"""Twins as models of KerasHub: backbone, classifier, segmenters, detector.
 
 To import it is to register its classes with Keras, which files and preset
 folders that hold them need.
@@ -24,6 +24,7 @@ from keras_twins.integrations.keras_hub.classifier import (
     TwinsImageClassifierPreprocessor,
 )
 from keras_twins.integrations.keras_hub.classifier import TwinsImageConverter
+from keras_twins.integrations.keras_hub.detectors import retinanet
 from keras_twins.integrations.keras_hub.segmenters import SegFormerEncoder
 from keras_twins.integrations.keras_hub.segmenters import deeplab_v3
 from keras_twins.integrations.keras_hub.segmenters import segformer
@@ -35,5 +36,6 @@ __all__ = [
     "TwinsImageClassifierPreprocessor",
     "TwinsImageConverter",
     "deeplab_v3",
+    "retinanet",
     "segformer",
 ]

@@ -1,13 +1,10 @@
 """KerasCV's segmentation models on Twins.
 
-KerasCV's last release is of 2024. Its models take normalised images (see
-`keras_twins.preprocessing.normalization_layer`) and give probabilities, never
-logits; their heads compute in Keras' global dtype policy. On the torch
-backend, train them on one-hot labels with `CategoricalCrossentropy`: the
-sparse loss of Keras 3.15 has no gradient for maps of probabilities there.
+They give probabilities, never logits. On the torch backend, train them on
+one-hot labels with `CategoricalCrossentropy`: the sparse loss of Keras 3.15
+has no gradient for maps of probabilities there.
 """
 
-import types
 from typing import Any
 
 import keras
@@ -17,8 +14,7 @@ from keras_twins.integrations.encoder import SEGFORMER
 from keras_twins.integrations.encoder import ImageShape
 from keras_twins.integrations.encoder import Weights
 from keras_twins.integrations.encoder import make_encoder
-
-__all__ = ["deeplab_v3_plus", "segformer"]
+from keras_twins.integrations.keras_cv.library import keras_cv_library
 
 
 def deeplab_v3_plus(
@@ -62,7 +58,7 @@ def deeplab_v3_plus(
     )
     ```
     """
-    library = _library()
+    library = keras_cv_library()
     encoder = make_encoder(backbone, DEEPLAB, num_classes, weights, image_shape)
     return library.models.DeepLabV3Plus(
         backbone=encoder,
@@ -113,7 +109,7 @@ def segformer(
     )
     ```
     """
-    library = _library()
+    library = keras_cv_library()
     encoder = make_encoder(
         backbone, SEGFORMER, num_classes, weights, image_shape
     )
@@ -123,15 +119,3 @@ def segformer(
         projection_filters=projection_filters,
         **kwargs,
     )
-
-
-def _library() -> types.ModuleType:
-    try:
-        import keras_cv
-    except ImportError as error:
-        raise ImportError(
-            f"KerasCV cannot be imported ({error}). Install it with "
-            '`pip install "keras-twins[cv]"`; it needs TensorFlow on every '
-            "backend."
-        ) from error
-    return keras_cv

@@ -1,8 +1,12 @@
-"""What models of segmentation take from a backbone."""
+"""What dense models take from a backbone: the maps of its pyramid."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
+
+from keras_twins import preprocessing
+from keras_twins.ops import Tensor
 
 LEVELS = ("P2", "P3", "P4", "P5")
 """The levels of the pyramid that the heads read, the finest first."""
@@ -42,6 +46,27 @@ def feature_extractor(backbone: keras.Model) -> keras.Model:
     """
     maps = [backbone.pyramid_outputs[level] for level in LEVELS]
     return keras.Model(backbone.inputs[0], maps, name="feature_extractor")
+
+
+def pyramid_maps(
+    backbone: keras.Model, include_preprocessing: bool, dtype: Any
+) -> tuple[Tensor, list[Tensor]]:
+    """Returns images, and the maps of a backbone for them.
+
+    Args:
+        backbone: A model with `pyramid_outputs`.
+        include_preprocessing: Whether pixels are normalised, if they have 3
+            channels.
+        dtype: Dtype policy of the normalisation.
+
+    Returns:
+        An input, and the maps `"P2"` to `"P5"`.
+    """
+    images = keras.Input(backbone.inputs[0].shape[1:], name="images")
+    x = images
+    if include_preprocessing and images.shape[-1] == 3:
+        x = preprocessing.normalization_layer(dtype)(x)
+    return images, feature_extractor(backbone)(x)
 
 
 def level_sources(backbone: keras.Model) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""What the commands of segmentation refuse before anything is loaded."""
+"""What the commands on images refuse before anything is loaded."""
 
 import argparse
 import os
@@ -66,18 +66,18 @@ def check_target(
         )
 
 
-def check_model_options(arguments: argparse.Namespace) -> None:
+def check_model_options(arguments: argparse.Namespace, advice: str) -> None:
     """Ends the process if the options of the model do not fit each other.
 
     Args:
         arguments: Those of the model, and `fail`.
+        advice: Which weights there are, as a sentence.
     """
     if not isinstance(arguments.model, pathlib.Path):
         if arguments.weights == "imagenet":
             arguments.fail(
                 "--weights imagenet fills the backbone alone; what a random "
-                "head sees means nothing. Pass ade20k, or the path of a file "
-                "with all weights."
+                f"head sees means nothing. {advice}"
             )
         return
     given = [

@@ -1,0 +1,235 @@
+"""Batches that detectors train on, in the package's form and in Keras'.
+
+The package's form is one dictionary: `images`, `boxes` (x1, y1, x2, y2 in
+pixels), `labels`, `valid`, and `masks`. KerasCV and KerasHub have images, and
+beside them a dictionary of boxes with padding of class -1.
+
+Shape suffixes: B batch, G boxes, H height, W width.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+from keras_twins.detection.batch_checks import check_shape
+from keras_twins.detection.batch_checks import kind
+from keras_twins.detection.box_formats import from_xyxy
+from keras_twins.detection.box_formats import to_xyxy
+from keras_twins.ops import Tensor
+
+Batch = dict[str, Tensor]
+
+_BOXES = "bounding_boxes"
+_LABELS = ("labels", "classes")
+_MASKS = ("masks", "segmentation_masks")
+_ADVICE = (
+    "`fit` takes a dictionary of `images`, `boxes`, `labels` and `valid`, or "
+    "`(images, {'boxes': ..., 'labels': ...})` with padding of class -1."
+)
+
+
+def as_batch(data: Any, bounding_box_format: str = "xyxy") -> Batch:
+    """Returns a batch as the package's detectors take it.
+
+    Args:
+        data: One of these, where boxes have the shape `(batch, boxes, 4)`,
+            labels `(batch, boxes)` and masks `(batch, boxes, height, width)`:
+
+            - a dictionary with `images` and, to train, `boxes` (x1, y1, x2,
+              y2 in pixels) and `labels`; `valid` says which of the boxes
+              there are, `masks` and other keys are optional;
+            - a pair of images, or of a dictionary of them, and the boxes of
+              KerasCV or KerasHub: a dictionary with `boxes`, `labels` or
+              `classes`, and perhaps `masks` or `segmentation_masks`;
+            - a dictionary with `images` and such boxes as `bounding_boxes`,
+              as Keras' augmentation layers have it;
+            - images alone.
+        bounding_box_format: Format of the boxes, but of those in the
+            package's own dictionary: one of `box_formats.FORMATS`. Relative
+            ones are relative to the height and width of the images.
+
+    Returns:
+        Dictionary with `images`; if there are boxes, with `boxes` (x1, y1,
+        x2, y2 in pixels, float32, zeros where they are padding), `labels`
+        (int32), `valid` (bool) and, where they are given, `masks`. A label
+        below 0 marks padding.
+
+    Raises:
+        ValueError: If a key is missing, a shape is wrong, the format is
+            unknown, boxes are ragged, or there are sample weights.
+
+    Example:
+
+    ```python
+    from keras_twins.detection.batches import as_batch
+
+    images = numpy.zeros((1, 64, 96, 3))
+    boxes = numpy.array([[[0.5, 0.5, 0.25, 0.25], [-1, -1, -1, -1]]])
+    classes = numpy.array([[2, -1]])
+    batch = as_batch(
+        (images, {"boxes": boxes, "classes": classes}), "rel_xywh"
+    )
+    ```
+    """
+    inputs, targets = _parts(data)
+    if targets is None:
+        own = "boxes" in inputs
+        return _with_targets(inputs, inputs, "xyxy") if own else dict(inputs)
+    return _with_targets(inputs, targets, bounding_box_format)
+
+
+def to_keras_boxes(
+    batch: Mapping[str, Tensor],
+    bounding_box_format: str,
+    labels_key: str = "labels",
+) -> tuple[Tensor, Batch]:
+    """Returns a batch as the detectors of KerasCV and KerasHub take it.
+
+    Args:
+        batch: Batch in the package's form; see `as_batch`.
+        bounding_box_format: Format of the boxes to make, one of
+            `box_formats.FORMATS`.
+        labels_key: Name of the labels: `"labels"` as in KerasHub,
+            `"classes"` as in KerasCV.
+
+    Returns:
+        Images, and a dictionary of `boxes` (float32), the labels (int32),
+        both -1 where they are padding, and, where the batch has them,
+        `masks`.
+
+    Raises:
+        ValueError: If the batch has no boxes, or a name is unknown.
+
+    Example:
+
+    ```python
+    from keras_twins.detection.batches import to_keras_boxes
+
+    batch = {
+        "images": numpy.zeros((1, 64, 96, 3)),
+        "boxes": numpy.array([[[8, 8, 40, 32], [0, 0, 0, 0]]]),
+        "labels": numpy.array([[2, 0]]),
+        "valid": numpy.array([[True, False]]),
+    }
+    images, boxes = to_keras_boxes(batch, "xywh", labels_key="classes")
+    ```
+    """
+    if labels_key not in _LABELS:
+        raise ValueError(
+            f"`labels_key` must be one of {_LABELS}. Received: "
+            f"labels_key={labels_key!r}"
+        )
+    batch = as_batch(batch)
+    if "boxes" not in batch:
+        raise ValueError(
+            "`batch` has no key 'boxes', and nothing to convert. Received: "
+            f"keys {sorted(batch)}"
+        )
+    images, valid_BG = batch["images"], batch["valid"]
+    sizes = ops.shape(images)[1:3]
+    boxes_BG4 = from_xyxy(batch["boxes"], bounding_box_format, sizes)
+    targets = {
+        "boxes": ops.where(valid_BG[..., None], boxes_BG4, -1.0),
+        labels_key: ops.where(valid_BG, batch["labels"], -1),
+    }
+    if "masks" in batch:
+        targets["masks"] = batch["masks"]
+    return images, targets
+
+
+def _parts(data: Any) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """Returns what there is of images, and KerasCV's or KerasHub's boxes."""
+    inputs, targets = _pair(data)
+    if not isinstance(inputs, Mapping):
+        inputs = {"images": inputs}
+    if "images" not in inputs:
+        raise ValueError(
+            f"A batch has no key 'images'. {_ADVICE} Received: keys "
+            f"{sorted(inputs)}"
+        )
+    axes = "(batch, height, width, channels)"
+    check_shape("images", inputs["images"], axes, (None,) * 4)
+    if targets is None and _BOXES in inputs:
+        inputs = dict(inputs)
+        targets = inputs.pop(_BOXES)
+    if targets is not None and not isinstance(targets, Mapping):
+        raise ValueError(
+            "The second part of a batch must be a dictionary of 'boxes' and "
+            f"'labels'. {_ADVICE} Received: {kind(targets)}"
+        )
+    return inputs, targets
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    if not isinstance(data, tuple | list):
+        return data, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            f"A batch must have one or two parts. {_ADVICE} Received: "
+            f"{len(data)} parts"
+        )
+    inputs, targets, weights = (*data, None, None)[:3]
+    if weights is not None:
+        raise ValueError(
+            "Detectors take no sample weights. Leave out what should not "
+            "count: mark its boxes as padding, with class -1. Received: "
+            f"sample weights, {kind(weights)}"
+        )
+    return inputs, targets
+
+
+def _with_targets(
+    inputs: Mapping[str, Any], targets: Mapping[str, Any], source: str
+) -> Batch:
+    """Returns inputs and targets as one dictionary, after their checks."""
+    key = _key_of(targets, _LABELS)
+    if "boxes" not in targets or key is None:
+        missing = "boxes" if "boxes" not in targets else "labels' or 'classes"
+        raise ValueError(
+            f"The boxes of a batch have no key '{missing}'. {_ADVICE} "
+            f"Received: keys {sorted(targets)}"
+        )
+    images, boxes = inputs["images"], targets["boxes"]
+    sizes = (images.shape[0], None)
+    check_shape("boxes", boxes, "(batch, boxes, 4)", (*sizes, 4))
+    sizes = (sizes[0], boxes.shape[1])
+    check_shape(key, targets[key], "(batch, boxes)", sizes)
+    labels_BG = ops.cast(targets[key], "int32")
+    valid_BG = _valid(targets, labels_BG, sizes)
+    boxes_BG4 = ops.cast(boxes, "float32")
+    boxes_BG4 = to_xyxy(boxes_BG4, source, ops.shape(images)[1:3])
+    batch = {
+        **inputs,
+        "boxes": ops.where(valid_BG[..., None], boxes_BG4, 0.0),
+        "labels": ops.where(valid_BG, labels_BG, 0),
+        "valid": valid_BG,
+    }
+    key = _key_of(targets, _MASKS)
+    if key is not None:
+        axes = "(batch, boxes, height, width)"
+        check_shape(key, targets[key], axes, (*sizes, None, None))
+        batch["masks"] = targets[key]
+    return batch
+
+
+def _valid(
+    targets: Mapping[str, Any],
+    labels_BG: Tensor,
+    sizes: tuple[int | None, ...],
+) -> Tensor:
+    valid_BG = ops.greater_equal(labels_BG, 0)
+    if "valid" not in targets:
+        return valid_BG
+    check_shape("valid", targets["valid"], "(batch, boxes)", sizes)
+    return ops.logical_and(valid_BG, ops.cast(targets["valid"], "bool"))
+
+
+def _key_of(targets: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    found = [name for name in names if name in targets]
+    if len(found) > 1:
+        raise ValueError(
+            f"The boxes of a batch must have one of the keys {names}. "
+            f"Received: {found}"
+        )
+    return found[0] if found else None

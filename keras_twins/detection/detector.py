@@ -1,0 +1,280 @@
+"""What all detectors share: batches in, losses or predictions out.
+
+Shape suffixes: B batch, H height, W width.
+"""
+
+import os
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import ClassVar
+from typing import Literal
+from typing import Self
+
+import keras
+
+from keras_twins.backbone.functional import check_model_keywords
+from keras_twins.backbone.functional import frozen_layers
+from keras_twins.backbone.functional import restore_trainable
+from keras_twins.backbone.pyramid import level_sources
+from keras_twins.backbone.pyramid import restore_levels
+from keras_twins.detection.batches import as_batch
+from keras_twins.detection.pretrained import build_from_twins
+from keras_twins.detection.rescaling import blank_padding
+from keras_twins.detection.rescaling import sizes_of
+from keras_twins.detection.rescaling import to_original
+from keras_twins.layers.composite import serialize_dtype
+from keras_twins.ops import Tensor
+
+Batch = Mapping[str, Tensor]
+
+_INPUTS = ("images", "image_sizes", "original_sizes")
+_TRUTH = ("boxes", "labels", "valid", "masks")
+
+
+class Detector(keras.Model):
+    """Boxes and labels of the objects in images.
+
+    Abstract: `RetinaNet` and `MaskRCNN` say what their outputs mean. Its
+    graph goes from images to the raw maps of the heads; `raw_outputs` gives
+    these. Called with images, or with a batch without boxes, it gives
+    predictions; called with a batch with boxes, what its losses need. `fit`
+    and `evaluate` take batches with boxes, `predict` takes either.
+
+    Args:
+        images: Input of the graph.
+        outputs: Raw outputs of the graph.
+        backbone: The backbone.
+        arguments: What `get_config` returns beside the backbone.
+        loss_names: Names of the losses.
+        name: Name of the model.
+        **kwargs: `trainable`, as for every layer.
+    """
+
+    head_name: ClassVar[Literal["retinanet", "mask_rcnn"]]
+
+    def __init__(
+        self,
+        images: Tensor,
+        outputs: Any,
+        backbone: keras.Model,
+        arguments: Mapping[str, Any],
+        loss_names: Sequence[str],
+        name: str | None,
+        **kwargs: Any,
+    ):
+        check_model_keywords(type(self), kwargs)
+        super().__init__(images, outputs, name=name, **kwargs)
+        self.dtype_policy = keras.dtype_policies.get(arguments["dtype"])
+        # Behind functions: as attributes, Keras would count their weights,
+        # which are the layers' above, and a final norm that nothing reads.
+        self._get_backbone = lambda: backbone
+        self._get_arguments = lambda: arguments
+        self.num_classes = arguments["num_classes"]
+        self.bounding_box_format = arguments["bounding_box_format"]
+        self.include_preprocessing = arguments["include_preprocessing"]
+        self.loss_means = {
+            loss: keras.metrics.Mean(name=loss) for loss in loss_names
+        }
+
+    @classmethod
+    def from_twins(
+        cls,
+        variant: str,
+        weights: str | os.PathLike | None = "imagenet",
+        num_classes: int = 80,
+        **kwargs: Any,
+    ) -> Self:
+        """Builds the model on a published Twins variant.
+
+        Args:
+            variant: A key of `keras_twins.VARIANTS`, such as `"svt_base"`.
+            weights: `"imagenet"` (the backbone's), `None` (random values), or
+                the path of a file with all weights: `.weights.h5`, or `.pth`
+                or `.safetensors` in the names of mmdetection or, for
+                `RetinaNet`, of detectron2.
+            num_classes: Number of classes.
+            **kwargs: Arguments of the class, and of
+                `keras_twins.detection.pretrained.build_from_twins`, such as
+                `drop_path_rate`, `image_shape` and `dialect`.
+
+        Returns:
+            The model.
+        """
+        return build_from_twins(
+            cls, cls.head_name, variant, weights, num_classes, **kwargs
+        )
+
+    @property
+    def backbone(self) -> keras.Model:
+        """The backbone; its layers are this model's."""
+        return self._get_backbone()
+
+    @property
+    def input_spec(self) -> None:
+        """None: an image, or a dictionary with one."""
+
+    def raw_outputs(
+        self, images: Tensor, training: bool | None = None
+    ) -> dict[str, Any]:
+        """Returns what the heads say before anything is decoded.
+
+        Args:
+            images: Images of shape `(batch, height, width, channels)`.
+            training: Whether drop path is active.
+
+        Returns:
+            `"logits"` and `"deltas"`, lists with a map for each level.
+        """
+        return super().call(images, training=training)
+
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> dict[str, Any]:
+        batch = inputs if isinstance(inputs, Mapping) else {"images": inputs}
+        images_BHWC = keras.ops.convert_to_tensor(batch["images"])
+        sizes = batch.get("image_sizes")
+        if sizes is not None:
+            images_BHWC = blank_padding(
+                images_BHWC, sizes, self.include_preprocessing
+            )
+        raw = self.raw_outputs(images_BHWC, training)
+        sizes = sizes_of(images_BHWC) if sizes is None else sizes
+        sizes = keras.ops.cast(sizes, "float32")
+        if "boxes" in batch:
+            return self.training_outputs(raw, batch, sizes)
+        predictions = self.detect(raw, sizes)
+        return to_original(predictions, sizes, batch.get("original_sizes"))
+
+    def training_outputs(
+        self, raw: dict[str, Any], batch: Batch, sizes: Tensor
+    ) -> dict[str, Any]:
+        """Returns what the losses need.
+
+        Args:
+            raw: What `raw_outputs` returned.
+            batch: A batch with boxes.
+            sizes: Height and width of the images without padding, of shape
+                `(batch, 2)`.
+
+        Returns:
+            A dictionary, for `losses`.
+        """
+        raise NotImplementedError
+
+    def detection_losses(
+        self, outputs: dict[str, Any], batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns each of the losses.
+
+        Args:
+            outputs: What `training_outputs` returned.
+            batch: The same batch.
+
+        Returns:
+            Scalars by name.
+        """
+        raise NotImplementedError
+
+    def detect(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
+        """Returns the objects, in pixels of the network's input.
+
+        Args:
+            raw: What `raw_outputs` returned.
+            sizes: Height and width of the images without padding, of shape
+                `(batch, 2)`.
+
+        Returns:
+            `"boxes"` of shape `(batch, detections, 4)`, `"scores"`,
+            `"labels"` and `"valid"` of shape `(batch, detections)`.
+        """
+        raise NotImplementedError
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        losses = self.detection_losses(y_pred, x)
+        for name, value in losses.items():
+            self.loss_means[name].update_state(value)
+        # Those of layers, such as regularization.
+        return sum((*losses.values(), *self.losses))
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        return self.get_metrics_result()
+
+    def train_step(self, *args: Any) -> Any:
+        # JAX' trainer has its state before the data.
+        *state, data = args
+        return super().train_step(*state, self._with_truth(data))
+
+    def test_step(self, *args: Any) -> Any:
+        *state, data = args
+        return super().test_step(*state, self._with_truth(data))
+
+    def predict_step(self, *args: Any) -> Any:
+        *state, data = args
+        batch = as_batch(data, self.bounding_box_format)
+        return super().predict_step(*state, (_tensors(batch, _INPUTS),))
+
+    def _with_truth(self, data: Any) -> Batch:
+        batch = as_batch(data, self.bounding_box_format)
+        wanted = {"images", "boxes", *self.truth_keys()}
+        if missing := sorted(wanted - set(batch)):
+            raise ValueError(
+                f"{type(self).__name__} is trained and evaluated on batches "
+                f"with {', '.join(sorted(wanted))}. Missing: "
+                f"{', '.join(missing)}"
+            )
+        return _tensors(batch, (*_INPUTS, *_TRUTH))
+
+    def truth_keys(self) -> tuple[str, ...]:
+        """Returns which keys of a batch the losses need."""
+        return ("labels", "valid")
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        # Not the graph's outputs, which `call` does not return.
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **self._get_arguments(),
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "level_sources": level_sources(self.backbone),
+            "dtype": serialize_dtype(self),
+            "name": self.name,
+            "trainable": self.trainable,
+            "frozen_layers": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "Detector":
+        config = dict(config)
+        trainable = config.pop("trainable", True)
+        frozen = config.pop("frozen_layers", None)
+        config["backbone"] = keras.saving.deserialize_keras_object(
+            config["backbone"], custom_objects=custom_objects
+        )
+        if sources := config.pop("level_sources", None):
+            restore_levels(config["backbone"], sources)
+        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        model = cls(**config)
+        restore_trainable(model, trainable, frozen)
+        return model
+
+
+def _tensors(batch: Batch, keys: Sequence[str]) -> Batch:
+    """Returns what a detector takes of a batch; `train_on_batch` has arrays."""
+    return {
+        key: keras.ops.convert_to_tensor(batch[key])
+        for key in keys
+        if key in batch
+    }

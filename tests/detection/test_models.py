@@ -1,0 +1,207 @@
+"""RetinaNet and Mask R-CNN as models: shapes, training, saving."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_twins.detection import MaskRCNN
+from keras_twins.detection import RetinaNet
+from tests.compiling import build_optimizer
+from tests.detection.models import CLASSES
+from tests.detection.models import batch
+from tests.detection.models import build
+from tests.detection.models import pixels
+from tests.tiny import to_numpy
+
+# Op by op, JAX would compile each of them.
+JIT = keras.backend.backend() == "jax"
+both = pytest.mark.parametrize("cls", [RetinaNet, MaskRCNN])
+LOSSES = {
+    RetinaNet: {"class_loss", "box_loss"},
+    MaskRCNN: {
+        "proposal_class_loss",
+        "proposal_box_loss",
+        "class_loss",
+        "box_loss",
+        "mask_loss",
+    },
+}
+
+
+def compiled(cls, **kwargs):
+    model = build(cls, **kwargs)
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=JIT)
+    build_optimizer(model)
+    return model
+
+
+def as_pairs(truth):
+    """Returns a batch in the form of KerasHub: padding has the label -1."""
+    labels = np.where(truth["valid"], truth["labels"], -1)
+    boxes = {"boxes": truth["boxes"], "labels": labels}
+    return truth["images"], {**boxes, "masks": truth["masks"]}
+
+
+@both
+def test_predictions(cls):
+    model = build(cls)
+    found = model.predict(pixels(2, 64, 96, 3), verbose=0)
+    count = model.settings.max_detections
+    assert found["boxes"].shape == (2, count, 4)
+    for name in ("scores", "labels", "valid"):
+        assert found[name].shape == (2, count)
+    assert ("masks" in found) == (cls is MaskRCNN)
+    if cls is MaskRCNN:
+        assert found["masks"].shape == (2, count, 28, 28)
+        assert found["masks"].min() >= 0 and found["masks"].max() <= 1
+    valid = found["valid"]
+    assert valid.any()
+    boxes, scores = found["boxes"][valid], found["scores"][valid]
+    assert (boxes >= 0).all() and (boxes <= [96, 64, 96, 64]).all()
+    assert (scores > model.settings.score_threshold).all()
+    assert set(found["labels"][valid]) <= set(range(CLASSES))
+    assert (np.diff(found["scores"], axis=1) <= 0).all()
+
+
+@both
+def test_predictions_are_those_of_the_image_without_padding(cls):
+    model = build(cls, image_shape=(None, None, 3))
+    image = pixels(1, 64, 64, 3)
+    expected = model.predict({"images": image}, verbose=0)
+    padded = np.full((1, 64, 96, 3), 77, "float32")
+    padded[:, :, :64] = image
+    found = model.predict(
+        {
+            "images": padded,
+            "image_sizes": np.array([[64, 64]]),
+            "original_sizes": np.array([[32, 128]]),
+        },
+        verbose=0,
+    )
+    valid = found["valid"]
+    assert (found["boxes"][valid] <= [128, 32, 128, 32]).all()
+    plain = model.predict({"images": padded}, verbose=0)
+    assert plain["boxes"][plain["valid"]][:, 2].max() > 64
+    assert found["scores"].shape == expected["scores"].shape
+
+
+@both
+def test_fit_lowers_the_loss_and_reports_its_parts(cls):
+    model = compiled(cls)
+    history = model.fit(batch(), epochs=4, batch_size=2, verbose=0).history
+    assert set(history) == {"loss", *LOSSES[cls]}
+    parts = sum(history[name][0] for name in LOSSES[cls])
+    assert history["loss"][0] == pytest.approx(parts, rel=1e-4)
+    assert history["loss"][-1] < history["loss"][0]
+    assert np.isfinite(list(history.values())).all()
+    scores = model.evaluate(batch(), verbose=0, return_dict=True)
+    assert set(scores) == {"loss", *LOSSES[cls]}
+
+
+@both
+def test_boxes_as_keras_hub_has_them(cls):
+    model = compiled(cls)
+    truth = batch()
+    expected = model.evaluate(truth, verbose=0, return_dict=True)
+    found = model.evaluate(*as_pairs(truth), verbose=0, return_dict=True)
+    names = ["box_loss", "class_loss"] if cls is RetinaNet else []
+    for name in names:
+        assert found[name] == pytest.approx(expected[name], rel=1e-5)
+    assert np.isfinite(found["loss"])
+
+
+def without_boxes(truth):
+    truth["valid"][:] = False
+    return truth
+
+
+def with_empty_boxes(truth):
+    truth["boxes"][:, 0, 2:] = truth["boxes"][:, 0, :2]
+    return truth
+
+
+def with_boxes_outside(truth):
+    truth["boxes"][:, 0] = [-500, -500, 2000, -400]
+    truth["boxes"][:, 1] = [300, 300, 400, 400]
+    return truth
+
+
+@both
+@pytest.mark.parametrize(
+    "change", [without_boxes, with_empty_boxes, with_boxes_outside]
+)
+def test_odd_truth_gives_finite_gradients(cls, change):
+    model = compiled(cls)
+    model.train_on_batch(change(batch()))
+    for weight in model.trainable_weights:
+        assert np.isfinite(to_numpy(weight)).all(), weight.path
+
+
+@both
+def test_save_and_load(cls, tmp_path):
+    model = build(cls)
+    model.backbone.get_layer("stage0_block0").trainable = False
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert loaded.get_config() == model.get_config()
+    assert not loaded.backbone.get_layer("stage0_block0").trainable
+    assert len(loaded.trainable_weights) == len(model.trainable_weights)
+    image = pixels(1, 64, 96, 3)
+    expected = model.predict(image, verbose=0)
+    found = loaded.predict(image, verbose=0)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-4)
+
+
+@both
+def test_mixed_precision(cls):
+    model = build(cls, dtype="mixed_bfloat16")
+    assert model.raw_outputs(pixels(1, 64, 96, 3))["logits"][0].dtype in (
+        "bfloat16",
+        keras.ops.convert_to_tensor(0, "bfloat16").dtype,
+    )
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=JIT)
+    build_optimizer(model)
+    assert np.isfinite(model.train_on_batch(batch())).all()
+    found = model.predict(pixels(1, 64, 96, 3), verbose=0)
+    assert found["boxes"].dtype == found["scores"].dtype == np.float32
+
+
+@both
+def test_missing_truth(cls):
+    model = compiled(cls)
+    truth = batch()
+    del truth["boxes"]
+    with pytest.raises(ValueError, match="Missing: boxes"):
+        model.train_on_batch(truth)
+
+
+def test_mask_rcnn_needs_masks():
+    model = compiled(MaskRCNN)
+    truth = batch()
+    del truth["masks"]
+    with pytest.raises(ValueError, match="Missing: masks"):
+        model.train_on_batch(truth)
+
+
+def test_a_fresh_retinanet_sees_next_to_nothing():
+    model = RetinaNet(build(RetinaNet).backbone, CLASSES, filters=8)
+    raw = model.raw_outputs(pixels(1, 64, 96, 3))
+    scores = to_numpy(keras.ops.sigmoid(raw["logits"][0]))
+    np.testing.assert_allclose(scores, 0.01, atol=2e-3)
+
+
+def test_frozen_region_heads_stay_frozen(tmp_path):
+    model = build(MaskRCNN)
+    model.get_layer("box_head").trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert not loaded.box_head.trainable and loaded.mask_head.trainable
+    assert len(loaded.trainable_weights) == len(model.trainable_weights)
+
+
+def test_too_few_samples():
+    backbone = build(RetinaNet).backbone
+    with pytest.raises(ValueError, match="at least one region"):
+        MaskRCNN(backbone, CLASSES, filters=8, units=8, num_samples=3)
