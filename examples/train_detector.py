@@ -95,6 +95,7 @@ def build_model(kind: str, steps: int) -> Detector:
             filters=48,
             units=128,
             max_detections=20,
+            num_candidates=100,
             num_proposals=64,
             num_samples=32,
         )
@@ -182,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     )
     parser.add_argument("kind", choices=("retinanet", "mask_rcnn"))
     parser.add_argument("--scenes", type=int, default=6000)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--size", type=int, default=96, help="in pixels")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=4)

@@ -13,7 +13,9 @@ import pytest
 
 import keras_twins
 import keras_twins.ade20k
+import keras_twins.coco
 import keras_twins.data
+import keras_twins.detection
 import keras_twins.export
 import keras_twins.imagenet
 import keras_twins.segmentation
@@ -43,7 +45,9 @@ def _public():
     for module in (
         keras_twins,
         keras_twins.ade20k,
+        keras_twins.coco,
         keras_twins.data,
+        keras_twins.detection,
         keras_twins.export,
         keras_twins.imagenet,
         keras_twins.layers,

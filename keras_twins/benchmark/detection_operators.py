@@ -51,7 +51,8 @@ class _Operator(keras.Model):
     """A model that is an operator: `predict` compiles and runs it."""
 
     def __init__(self):
-        super().__init__()
+        # TensorFlow takes no name that begins with an underscore.
+        super().__init__(name="operator")
         self.built = True
 
 

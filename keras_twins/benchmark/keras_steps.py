@@ -168,7 +168,8 @@ class _JaxSteps:
 def _train_once(model: keras.Model, data: Any) -> None:
     """Builds the state of the metrics."""
     x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-    model.train_on_batch(x, y)
+    # KerasHub's own method knows no dictionaries of boxes; `fit` does.
+    keras.Model.train_on_batch(model, x, y)
 
 
 def _values(variables: list[keras.Variable]) -> list[Any]:

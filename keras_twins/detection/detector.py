@@ -19,6 +19,7 @@ from keras_twins.backbone.functional import restore_trainable
 from keras_twins.backbone.pyramid import level_sources
 from keras_twins.backbone.pyramid import restore_levels
 from keras_twins.detection.batches import as_batch
+from keras_twins.detection.decoding import DetectionSettings
 from keras_twins.detection.pretrained import build_from_twins
 from keras_twins.detection.rescaling import blank_padding
 from keras_twins.detection.rescaling import sizes_of
@@ -52,6 +53,7 @@ class Detector(keras.Model):
     """
 
     head_name: ClassVar[Literal["retinanet", "mask_rcnn"]]
+    settings: DetectionSettings
 
     def __init__(
         self,
@@ -238,9 +240,34 @@ class Detector(keras.Model):
         """Returns which keys of a batch the losses need."""
         return ("labels", "valid")
 
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        # Not the graph's outputs, which `call` does not return.
-        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+    def compute_output_spec(
+        self, inputs: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        batch = inputs if isinstance(inputs, Mapping) else {"images": inputs}
+        if "boxes" in batch:
+            return keras.Operation.compute_output_spec(
+                self, inputs, *args, **kwargs
+            )
+        # Known without a trace of the suppression, which takes as long as a
+        # run with a batch of dozens on some backends.
+        return self.prediction_spec(batch["images"].shape[0])
+
+    def prediction_spec(self, batch: int | None) -> dict[str, Any]:
+        """Returns the shapes and dtypes of the predictions.
+
+        Args:
+            batch: Number of images, `None` for any.
+
+        Returns:
+            A dictionary of `keras.KerasTensor`.
+        """
+        shape = (batch, self.settings.max_detections)
+        return {
+            "boxes": keras.KerasTensor((*shape, 4), "float32"),
+            "labels": keras.KerasTensor(shape, "int32"),
+            "scores": keras.KerasTensor(shape, "float32"),
+            "valid": keras.KerasTensor(shape, "bool"),
+        }
 
     def get_config(self) -> dict[str, Any]:
         return {

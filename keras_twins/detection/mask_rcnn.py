@@ -38,7 +38,6 @@ from keras_twins.ops import Tensor
 
 _BOX_SIZE = 7
 _MASK_SIZE = 14
-_TRAINING_CANDIDATES = 2000
 
 
 _LOSSES = (
@@ -64,6 +63,8 @@ class MaskRCNN(Detector):
         iou_threshold: Overlap beyond which the lower of two detections of a
             class is left out.
         max_detections: Largest number of detections of an image.
+        num_candidates: Number of anchors of a level that regions are proposed
+            from; training takes twice as many.
         num_proposals: Largest number of regions of an image.
         num_samples: Number of regions of an image in training.
         bounding_box_format: Format of the boxes of KerasCV's and KerasHub's
@@ -118,6 +119,7 @@ class MaskRCNN(Detector):
         score_threshold: float = 0.05,
         iou_threshold: float = 0.5,
         max_detections: int = 100,
+        num_candidates: int = 1000,
         num_proposals: int = 1000,
         num_samples: int = 512,
         bounding_box_format: str = "xyxy",
@@ -142,6 +144,7 @@ class MaskRCNN(Detector):
             "score_threshold": score_threshold,
             "iou_threshold": iou_threshold,
             "max_detections": max_detections,
+            "num_candidates": num_candidates,
             "num_proposals": num_proposals,
             "num_samples": num_samples,
             "bounding_box_format": bounding_box_format,
@@ -153,7 +156,9 @@ class MaskRCNN(Detector):
             images, outputs, backbone, arguments, _LOSSES, name, **kwargs
         )
         self.settings = settings
-        self.proposal_settings = ProposalSettings(count=num_proposals)
+        self.proposal_settings = ProposalSettings(
+            candidates=num_candidates, count=num_proposals
+        )
         self.region_settings = RegionSettings(count=num_samples)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._add_region_heads(num_classes, filters, units, dtype)
@@ -203,7 +208,8 @@ class MaskRCNN(Detector):
         seed = self.seed_generator
         assigned, chosen = proposal_targets(raw, sizes, batch, seed)
         settings = dataclasses.replace(
-            self.proposal_settings, candidates=_TRAINING_CANDIDATES
+            self.proposal_settings,
+            candidates=2 * self.proposal_settings.candidates,
         )
         boxes, _, proposed = propose(raw, sizes, settings)
         regions = sample_regions(
@@ -272,6 +278,12 @@ class MaskRCNN(Detector):
         masks = self.masks_of(maps, predictions["boxes"], predictions["labels"])
         valid = predictions["valid"][..., None, None]
         return {**predictions, "masks": keras.ops.where(valid, masks, 0.0)}
+
+    def prediction_spec(self, batch: int | None) -> dict[str, Any]:
+        side = 2 * _MASK_SIZE
+        shape = (batch, self.settings.max_detections, side, side)
+        masks = keras.KerasTensor(shape, "float32")
+        return {**super().prediction_spec(batch), "masks": masks}
 
     def masks_of(
         self, maps: list[Tensor], boxes_BD4: Tensor, labels_BD: Tensor

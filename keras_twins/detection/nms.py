@@ -124,6 +124,8 @@ def _best(
 ) -> tuple[Tensor, Tensor]:
     """Returns the positions and scores of what stays, the best first."""
     places = ops.arange(count)
+    last = ops.shape(scores_BN)[1]
+    order_N = ops.arange(last)
 
     def highest(left: Tensor) -> Tensor:
         return ops.max(left, axis=-1, keepdims=True)
@@ -140,7 +142,13 @@ def _best(
         positions: Tensor,
         scores: Tensor,
     ) -> tuple[Tensor, ...]:
-        best_B1 = ops.argmax(left, axis=-1, keepdims=True)
+        # Not argmax: for it, Keras on TensorFlow looks at the bits of zeros,
+        # which neither ONNX nor LiteRT can.
+        best_B1 = ops.min(
+            ops.where(ops.equal(left, score_B1), order_N, last),
+            axis=-1,
+            keepdims=True,
+        )
         left = ops.where(suppressed(best_B1), _ABSENT, left)
         here = ops.equal(places, step)
         positions = ops.where(here, best_B1, positions)

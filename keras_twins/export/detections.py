@@ -25,17 +25,12 @@ _ANCHORS = {
     MaskRCNN.head_name: RPN_ANCHORS,
 }
 
-_MASK_SIDE = 28
-
 _PRECISIONS = ("float32", "float16")
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
 class Predictions(keras.layers.Layer):
-    """A detector as a layer: images in, objects out.
-
-    Its shapes are known without a trace of the suppression, which on some
-    backends takes as long as a run with a batch of dozens.
+    """A detector as a layer: images in, objects out, by name.
 
     Args:
         detector: The detector.
@@ -52,17 +47,7 @@ class Predictions(keras.layers.Layer):
         return {name: found[name] for name in sorted(found)}
 
     def compute_output_spec(self, images: Tensor) -> dict[str, Tensor]:
-        count = self.detector.settings.max_detections
-        shape = (images.shape[0], count)
-        spec = {
-            "boxes": keras.KerasTensor((*shape, 4), "float32"),
-            "labels": keras.KerasTensor(shape, "int32"),
-            "scores": keras.KerasTensor(shape, "float32"),
-            "valid": keras.KerasTensor(shape, "bool"),
-        }
-        if isinstance(self.detector, MaskRCNN):
-            side = (_MASK_SIDE, _MASK_SIDE)
-            spec["masks"] = keras.KerasTensor((*shape, *side), "float32")
+        spec = self.detector.compute_output_spec(images)
         return {name: spec[name] for name in sorted(spec)}
 
     def get_config(self) -> dict[str, Any]:

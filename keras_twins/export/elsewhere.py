@@ -18,10 +18,10 @@ from keras_twins.export.plan import Plan
 _ROOT = pathlib.Path(child.__file__).parents[2]
 _LAST_LINES = 4
 
-# PyTorch traces no loop whose end depends on what it computes, JAX writes none
-# with an open batch.
+# PyTorch traces no loop whose end depends on what it computes; on JAX, the
+# pooling of regions takes no open batch.
 _LOOPS = "tensorflow"
-"""The backend whose graphs have loops that every converter reads."""
+"""The backend that writes detectors of every kind with the suppression."""
 
 
 def choose_backend(

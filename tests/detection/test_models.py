@@ -205,3 +205,18 @@ def test_too_few_samples():
     backbone = build(RetinaNet).backbone
     with pytest.raises(ValueError, match="at least one region"):
         MaskRCNN(backbone, CLASSES, filters=8, units=8, num_samples=3)
+
+
+@both
+def test_a_detector_is_a_layer_of_other_models(cls):
+    model = build(cls)
+    images = keras.Input((64, 96, 3))
+    outer = keras.Model(images, model(images))
+    x = pixels(1, 64, 96, 3)
+    expected, found = model.predict(x, verbose=0), outer.predict(x, verbose=0)
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        shape = (None, *values.shape[1:])
+        assert tuple(outer.output[name].shape) == shape
+        assert outer.output[name].dtype == values.dtype
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-4)
