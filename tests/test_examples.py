@@ -239,3 +239,16 @@ def test_run_onnx_batch(tmp_path, tiny_pictures, capsys):
     assert lines[0] == "picture,class,score"
     assert [line.split(",")[0] for line in lines[1:]] == [x for x, _ in whole]
     assert "6 pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "kind", ["retinanet", pytest.param("mask_rcnn", marks=pytest.mark.slow)]
+)
+def test_train_detector(kind, tmp_path):
+    sizes = ["--scenes", "30", "--epochs", "1", "--size", "64"]
+    results = load("train_detector").main(
+        [kind, *sizes, "--pictures", "1", "--out", str(tmp_path)]
+    )
+    assert 0 <= results["box_AP50"] <= 1
+    assert ("mask_AP50" in results) == (kind == "mask_rcnn")
+    assert (tmp_path / "scene0.png").stat().st_size > 500

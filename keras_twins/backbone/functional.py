@@ -59,3 +59,25 @@ def restore_trainable(
         wanted = layer.name not in frozen
         if layer.trainable != wanted:
             layer.trainable = wanted
+
+
+def freeze_stages(backbone: keras.Model, count: int) -> None:
+    """Keeps the first stages of a backbone from being trained.
+
+    Args:
+        backbone: A `TwinsBackbone`.
+        count: Number of stages, from 0 to 4.
+
+    Raises:
+        ValueError: If there are not as many stages.
+    """
+    stages = {layer.name.split("_")[0] for layer in backbone.layers}
+    frozen = {f"stage{stage}" for stage in range(count)}
+    if count < 0 or not frozen <= stages:
+        raise ValueError(
+            "`frozen_stages` must be from 0 to 4. Received: "
+            f"frozen_stages={count}"
+        )
+    for layer in backbone.layers:
+        if layer.name.split("_")[0] in frozen:
+            layer.trainable = False

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from keras_twins.backbone.functional import freeze_stages
 from keras_twins.backbone.model import TwinsBackbone
 from keras_twins.config import TwinsConfig
 from keras_twins.weights import load_pretrained
@@ -16,6 +17,7 @@ def build_dense_backbone(
     *,
     drop_path_rate: float = 0.0,
     gradient_checkpointing: bool = False,
+    frozen_stages: int = 0,
     dtype: Any = None,
 ) -> TwinsBackbone:
     """Builds the backbone of a dense model.
@@ -30,10 +32,14 @@ def build_dense_backbone(
         drop_path_rate: Stochastic-depth rate of the last block.
         gradient_checkpointing: Whether training computes each block a second
             time in the backward pass to save memory.
+        frozen_stages: Number of stages, from the first, that are not trained.
         dtype: Dtype policy of all layers.
 
     Returns:
         The backbone, without a final norm.
+
+    Raises:
+        ValueError: If an argument does not fit.
     """
     backbone = TwinsBackbone(
         config,
@@ -52,4 +58,5 @@ def build_dense_backbone(
             include_top=False,
             fresh_output_norms=True,
         )
+    freeze_stages(backbone, frozen_stages)
     return backbone

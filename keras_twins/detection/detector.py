@@ -13,6 +13,7 @@ from typing import Self
 
 import keras
 
+from keras_twins import ops
 from keras_twins.backbone.functional import check_model_keywords
 from keras_twins.backbone.functional import frozen_layers
 from keras_twins.backbone.functional import restore_trainable
@@ -203,8 +204,8 @@ class Detector(keras.Model):
         losses = self.detection_losses(y_pred, x)
         for name, value in losses.items():
             self.loss_means[name].update_state(value)
-        # Those of layers, such as regularization.
-        return sum((*losses.values(), *self.losses))
+        # Those of layers, such as regularization, as well.
+        return ops.share_of_replica(sum((*losses.values(), *self.losses)))
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -224,6 +225,11 @@ class Detector(keras.Model):
         *state, data = args
         batch = as_batch(data, self.bounding_box_format)
         return super().predict_step(*state, (_tensors(batch, _INPUTS),))
+
+    def _maybe_symbolic_build(self, iterator: Any = None, **_: Any) -> None:
+        # Keras on TensorFlow would average a batch over the replicas, which
+        # it cannot where there are flags. The graph is built without it.
+        super()._maybe_symbolic_build(data_batch={})
 
     def _with_truth(self, data: Any) -> Batch:
         batch = as_batch(data, self.bounding_box_format)

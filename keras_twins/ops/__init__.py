@@ -25,6 +25,7 @@ from keras_twins.ops.tensors import Size
 from keras_twins.ops.tensors import Tensor
 from keras_twins.ops.tensors import has_replicas
 from keras_twins.ops.tensors import read
+from keras_twins.ops.tensors import share_of_replica
 
 __all__ = [
     "Shape",
@@ -51,5 +52,6 @@ __all__ = [
     "require_min_size",
     "resize_bilinear",
     "resize_nearest",
+    "share_of_replica",
     "spatial_size",
 ]

@@ -54,3 +54,20 @@ def has_replicas() -> bool:
     import tensorflow as tf
 
     return tf.distribute.has_strategy()
+
+
+def share_of_replica(loss: Tensor) -> Tensor:
+    """Returns what a replica adds to a loss, so that the sum is the mean.
+
+    Args:
+        loss: Loss of the replica's part of a batch.
+
+    Returns:
+        The loss over the number of replicas of a strategy of `tf.distribute`,
+        which adds up their gradients; the loss where there is none.
+    """
+    if not has_replicas():
+        return loss
+    import tensorflow as tf
+
+    return loss / float(tf.distribute.get_strategy().num_replicas_in_sync)

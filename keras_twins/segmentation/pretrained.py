@@ -41,6 +41,7 @@ def build_from_twins(
     image_shape: tuple[int | None, int | None, int] = (None, None, 3),
     drop_path_rate: float = 0.0,
     gradient_checkpointing: bool = False,
+    frozen_stages: int = 0,
     dtype: Any = None,
     **kwargs: Any,
 ) -> Model:
@@ -67,6 +68,8 @@ def build_from_twins(
         drop_path_rate: Stochastic-depth rate of the last block.
         gradient_checkpointing: Whether training computes each block a second
             time in the backward pass to save memory.
+        frozen_stages: Number of stages of the backbone, from the first, that
+            are not trained.
         dtype: Dtype policy of all layers.
         **kwargs: Arguments of `cls`.
 
@@ -92,6 +95,7 @@ def build_from_twins(
         image_shape,
         drop_path_rate=drop_path_rate,
         gradient_checkpointing=gradient_checkpointing,
+        frozen_stages=frozen_stages,
         dtype=dtype,
     )
     model = cls(backbone, num_classes, dtype=dtype, **kwargs)

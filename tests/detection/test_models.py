@@ -220,3 +220,15 @@ def test_a_detector_is_a_layer_of_other_models(cls):
         assert tuple(outer.output[name].shape) == shape
         assert outer.output[name].dtype == values.dtype
         np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-4)
+
+
+def test_frozen_stages():
+    model = RetinaNet.from_twins(
+        "svt_small", None, 2, image_shape=(64, 64, 3), frozen_stages=2
+    )
+    paths = {weight.path.split("/")[0] for weight in model.trainable_weights}
+    assert not {path for path in paths if path.startswith("stage0")}
+    assert not {path for path in paths if path.startswith("stage1")}
+    assert {"stage2_block0", "neck", "bbox_head"} <= paths
+    with pytest.raises(ValueError, match="from 0 to 4"):
+        RetinaNet.from_twins("svt_small", None, 2, frozen_stages=5)
