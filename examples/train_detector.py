@@ -7,7 +7,9 @@ where the digits are and which, from random weights. Held-out scenes share
 neither digits nor parts of photographs with those of training.
 
 Expected result: pictures of held-out scenes with what the model found, and
-COCO's average precision at an overlap of 0.5.
+COCO's average precision at an overlap of 0.5 on 200 held-out scenes: 0.93 for
+RetinaNet; 0.99 for Mask R-CNN, for boxes and for masks (TensorFlow). On two CPU
+cores a step takes 0.15 and 0.45 s, which makes 4 and 11 minutes.
 
 Command:
     python examples/train_detector.py retinanet

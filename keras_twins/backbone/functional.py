@@ -64,6 +64,9 @@ def restore_trainable(
 def freeze_stages(backbone: keras.Model, count: int) -> None:
     """Keeps the first stages of a backbone from being trained.
 
+    The norms of their outputs are the head's, and no published weights have
+    them: they stay trainable.
+
     Args:
         backbone: A `TwinsBackbone`.
         count: Number of stages, from 0 to 4.
@@ -79,5 +82,6 @@ def freeze_stages(backbone: keras.Model, count: int) -> None:
             f"frozen_stages={count}"
         )
     for layer in backbone.layers:
-        if layer.name.split("_")[0] in frozen:
+        stage, _, part = layer.name.partition("_")
+        if stage in frozen and part != "output_norm":
             layer.trainable = False

@@ -23,6 +23,8 @@ Batch = dict[str, Tensor]
 _BOXES = "bounding_boxes"
 _LABELS = ("labels", "classes")
 _MASKS = ("masks", "segmentation_masks")
+_SIZES = ("image_sizes", "original_sizes")
+_PADDED = ("boxes", "labels", "valid", "masks")
 _ADVICE = (
     "`fit` takes a dictionary of `images`, `boxes`, `labels` and `valid`, or "
     "`(images, {'boxes': ..., 'labels': ...})` with padding of class -1."
@@ -52,8 +54,9 @@ def as_batch(data: Any, bounding_box_format: str = "xyxy") -> Batch:
     Returns:
         Dictionary with `images`; if there are boxes, with `boxes` (x1, y1,
         x2, y2 in pixels, float32, zeros where they are padding), `labels`
-        (int32), `valid` (bool) and, where they are given, `masks`. A label
-        below 0 marks padding.
+        (int32), `valid` (bool) and, where they are given, `masks` (bool:
+        what is not 0). A label below 0 marks padding. There is at least one
+        box, if only padding.
 
     Raises:
         ValueError: If a key is missing, a shape is wrong, the format is
@@ -199,6 +202,9 @@ def _with_targets(
     valid_BG = _valid(targets, labels_BG, sizes)
     boxes_BG4 = ops.cast(boxes, "float32")
     boxes_BG4 = to_xyxy(boxes_BG4, source, ops.shape(images)[1:3])
+    for name in _SIZES:
+        if name in inputs:
+            check_shape(name, inputs[name], "(batch, 2)", (sizes[0], 2))
     batch = {
         **inputs,
         "boxes": ops.where(valid_BG[..., None], boxes_BG4, 0.0),
@@ -208,9 +214,24 @@ def _with_targets(
     key = _key_of(targets, _MASKS)
     if key is not None:
         axes = "(batch, boxes, height, width)"
-        check_shape(key, targets[key], axes, (*sizes, None, None))
-        batch["masks"] = targets[key]
-    return batch
+        check_shape(key, targets[key], axes, (*sizes, *images.shape[1:3]))
+        # Whatever is not 0: masks in files are of 0 and 255.
+        masks = ops.convert_to_tensor(targets[key])
+        batch["masks"] = ops.not_equal(masks, ops.zeros((), masks.dtype))
+    return batch if sizes[1] else _with_padding(batch)
+
+
+def _with_padding(batch: Batch) -> Batch:
+    """Returns a batch with one more box, which is padding.
+
+    Where there is no box at all, nothing could be looked up.
+    """
+    return {
+        key: ops.pad(x, ((0, 0), (0, 1), *((0, 0),) * (len(x.shape) - 2)))
+        if key in _PADDED
+        else x
+        for key, x in batch.items()
+    }
 
 
 def _valid(

@@ -20,6 +20,7 @@ from keras_twins.backbone.functional import restore_trainable
 from keras_twins.backbone.pyramid import level_sources
 from keras_twins.backbone.pyramid import restore_levels
 from keras_twins.detection.batches import as_batch
+from keras_twins.detection.broken import mark_broken
 from keras_twins.detection.decoding import DetectionSettings
 from keras_twins.detection.pretrained import build_from_twins
 from keras_twins.detection.rescaling import blank_padding
@@ -32,6 +33,7 @@ Batch = Mapping[str, Tensor]
 
 _INPUTS = ("images", "image_sizes", "original_sizes")
 _TRUTH = ("boxes", "labels", "valid", "masks")
+_COMPILED = {"loss", "loss_weights", "metrics", "weighted_metrics"}
 
 
 class Detector(keras.Model):
@@ -41,7 +43,10 @@ class Detector(keras.Model):
     graph goes from images to the raw maps of the heads; `raw_outputs` gives
     these. Called with images, or with a batch without boxes, it gives
     predictions; called with a batch with boxes, what its losses need. `fit`
-    and `evaluate` take batches with boxes, `predict` takes either.
+    and `evaluate` take batches with boxes, `predict` takes either. A valid box
+    that is not finite, or whose label is no class, makes the loss NaN, since a
+    step of training cannot raise. Replicas of `tf.distribute` average their
+    losses, each of which is that of its own boxes.
 
     Args:
         images: Input of the graph.
@@ -146,7 +151,7 @@ class Detector(keras.Model):
         sizes = keras.ops.cast(sizes, "float32")
         if "boxes" in batch:
             return self.training_outputs(raw, batch, sizes)
-        predictions = self.detect(raw, sizes)
+        predictions = self.decode(raw, sizes)
         return to_original(predictions, sizes, batch.get("original_sizes"))
 
     def training_outputs(
@@ -179,7 +184,7 @@ class Detector(keras.Model):
         """
         raise NotImplementedError
 
-    def detect(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
+    def decode(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
         """Returns the objects, in pixels of the network's input.
 
         Args:
@@ -193,6 +198,53 @@ class Detector(keras.Model):
         """
         raise NotImplementedError
 
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        jit_compile: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Configures the training.
+
+        Args:
+            optimizer: The optimizer.
+            jit_compile: As in `keras.Model.compile`; `"auto"` is False where
+                the compiler needs sizes and the model leaves them open.
+            **kwargs: Other keywords of `keras.Model.compile`. Losses belong
+                to the model, and what is scored is no loss: see
+                `CocoCallback`.
+
+        Raises:
+            ValueError: If there are losses or metrics, or what cannot be
+                compiled should be.
+        """
+        if unknown := sorted(_COMPILED & {k for k in kwargs if kwargs[k]}):
+            raise ValueError(
+                "Losses belong to a detector, and average precision comes from "
+                "`keras_twins.detection.CocoCallback`: `compile` takes neither "
+                f"losses nor metrics. Received: {', '.join(unknown)}"
+            )
+        is_open = None in self.inputs[0].shape[1:3]
+        if is_open and jit_compile and not ops.compiles_open_sizes():
+            if jit_compile != "auto":
+                raise ValueError(
+                    "XLA needs the sizes of images. Build the model with a "
+                    "fixed `image_shape` and pad all batches to it "
+                    "(`fixed_size` of `detection_batches`), or leave "
+                    f"`jit_compile` out. Received: {jit_compile=}"
+                )
+            jit_compile = False
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        for name in ("class_weight", "sample_weight"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"Detectors take no `{name}`. Leave out what should not "
+                    f"count: mark its boxes as padding. Received: {name}"
+                )
+        return super().fit(*args, **kwargs)
+
     def compute_loss(
         self,
         x: Any = None,
@@ -202,10 +254,15 @@ class Detector(keras.Model):
         training: bool = True,
     ) -> Tensor:
         losses = self.detection_losses(y_pred, x)
+        # As Keras weighs the loss: by images.
+        images = keras.ops.cast(keras.ops.shape(x["images"])[0], "float32")
         for name, value in losses.items():
-            self.loss_means[name].update_state(value)
+            self.loss_means[name].update_state(value, sample_weight=images)
         # Those of layers, such as regularization, as well.
-        return ops.share_of_replica(sum((*losses.values(), *self.losses)))
+        total = sum((*losses.values(), *self.losses))
+        if "broken" in x:
+            total = keras.ops.where(x["broken"], float("nan"), total)
+        return ops.share_of_replica(total)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -240,7 +297,9 @@ class Detector(keras.Model):
                 f"with {', '.join(sorted(wanted))}. Missing: "
                 f"{', '.join(missing)}"
             )
-        return _tensors(batch, (*_INPUTS, *_TRUTH))
+        return mark_broken(
+            _tensors(batch, (*_INPUTS, *_TRUTH)), self.num_classes
+        )
 
     def truth_keys(self) -> tuple[str, ...]:
         """Returns which keys of a batch the losses need."""

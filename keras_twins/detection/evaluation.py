@@ -85,6 +85,29 @@ class CocoEvaluator:
         """The images that have no predictions yet."""
         return [x for x in self._truths if x not in self._found]
 
+    def check_sizes(
+        self, image_ids: Sequence[ImageId] | np.ndarray, sizes: np.ndarray
+    ) -> None:
+        """Raises if predictions are in the pixels of images of other sizes.
+
+        Args:
+            image_ids: What names the images.
+            sizes: Height and width that their predictions refer to, of shape
+                `(images, 2)`.
+
+        Raises:
+            ValueError: If an image has another size.
+        """
+        for image_id, size in zip(image_ids, sizes, strict=True):
+            known = self._sizes.get(plain_id(image_id))
+            if known not in (None, tuple(int(side) for side in size)):
+                raise ValueError(
+                    "Predictions must be in pixels of the original images: "
+                    "give `original_sizes` in the batch. Received: image "
+                    f"{image_id!r} of {tuple(map(int, size))} pixels; the "
+                    f"ground truth has {known}"
+                )
+
     def reset(self) -> None:
         """Forgets all predictions."""
         self._found = {}

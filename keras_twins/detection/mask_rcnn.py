@@ -81,7 +81,8 @@ class MaskRCNN(Detector):
             dictionary with these as `"images"` and, if wanted,
             `"image_sizes"` and `"original_sizes"` of shape `(batch, 2)`:
             height and width in pixels of what is no padding, and of the image
-            before it was resized.
+            before it was resized. A dictionary with `"boxes"`, as `fit` takes
+            it, gives what the losses need instead of predictions.
         training: Whether drop path is active.
 
     Call returns:
@@ -267,7 +268,7 @@ class MaskRCNN(Detector):
             ),
         }
 
-    def detect(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
+    def decode(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
         maps = raw["maps"]
         boxes_BR4, _, proposed_BR = propose(raw, sizes, self.proposal_settings)
         pooled = pool_regions(maps, boxes_BR4, _BOX_SIZE)

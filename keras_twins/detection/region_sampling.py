@@ -123,7 +123,7 @@ def sample_regions(
         proposed_BR,
     )
     # The objects come first: index g is object g, itself a proposal.
-    count = batch["boxes"].shape[1]
+    count = keras.ops.shape(batch["boxes"])[1]
     own_G = keras.ops.arange(1, count + 1, dtype="int32")
     own_BG = keras.ops.where(batch["valid"], own_G[None], -1)
     assigned_BN = keras.ops.concatenate([own_BG, assigned_BR], axis=1)

@@ -54,7 +54,8 @@ class RetinaNet(Detector):
             dictionary with these as `"images"` and, if wanted,
             `"image_sizes"` and `"original_sizes"` of shape `(batch, 2)`:
             height and width in pixels of what is no padding, and of the image
-            before it was resized.
+            before it was resized. A dictionary with `"boxes"`, as `fit` takes
+            it, gives what the losses need instead of predictions.
         training: Whether drop path is active.
 
     Call returns:
@@ -149,7 +150,7 @@ class RetinaNet(Detector):
             batch["labels"],
         )
 
-    def detect(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
+    def decode(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
         flat = flatten_outputs(raw, self.num_classes)
         anchors_A4 = RETINANET_ANCHORS.grid(flat.sizes)
         return decode_retinanet(

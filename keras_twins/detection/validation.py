@@ -80,6 +80,7 @@ def evaluate_detection(
         if evaluator is None:
             kinds = kinds or _kinds(predictions)
             evaluator = CocoEvaluator(ground_truth, classes, names, kinds)
+        evaluator.check_sizes(ids, _sizes(inputs))
         evaluator.update(ids, predictions)
         bar.add(1)
     if evaluator is None:
@@ -210,6 +211,14 @@ def _inputs_and_ids(
         if key in batch
     }
     return inputs, list(batch["image_ids"])
+
+
+def _sizes(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the sizes of the images that predictions refer to."""
+    for key in ("original_sizes", "image_sizes"):
+        if key in inputs:
+            return inputs[key]
+    return np.tile(inputs["images"].shape[1:3], (len(inputs["images"]), 1))
 
 
 def _filled(

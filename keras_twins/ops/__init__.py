@@ -23,6 +23,7 @@ from keras_twins.ops.resizing import resize_nearest
 from keras_twins.ops.tensors import Shape
 from keras_twins.ops.tensors import Size
 from keras_twins.ops.tensors import Tensor
+from keras_twins.ops.tensors import compiles_open_sizes
 from keras_twins.ops.tensors import has_replicas
 from keras_twins.ops.tensors import read
 from keras_twins.ops.tensors import share_of_replica
@@ -35,6 +36,7 @@ __all__ = [
     "add_depthwise",
     "attend",
     "check_min_size",
+    "compiles_open_sizes",
     "convolve_3x3",
     "convolve_patches",
     "crop",

@@ -71,3 +71,12 @@ def share_of_replica(loss: Tensor) -> Tensor:
     import tensorflow as tf
 
     return loss / float(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def compiles_open_sizes() -> bool:
+    """Returns whether the compiler takes images of sizes it does not know.
+
+    JAX compiles a program for every size that comes; XLA under TensorFlow
+    does not know what a graph of open sizes stands for.
+    """
+    return keras.backend.backend() != "tensorflow"

@@ -14,6 +14,7 @@ from tests.detection.models import pixels
 from tests.tiny import to_numpy
 
 # Op by op, JAX would compile each of them.
+SEED = {RetinaNet: {}, MaskRCNN: {"seed": 1}}
 JIT = keras.backend.backend() == "jax"
 both = pytest.mark.parametrize("cls", [RetinaNet, MaskRCNN])
 LOSSES = {
@@ -64,25 +65,25 @@ def test_predictions(cls):
 
 
 @both
-def test_predictions_are_those_of_the_image_without_padding(cls):
+def test_what_padding_holds_does_not_count(cls):
     model = build(cls, image_shape=(None, None, 3))
-    image = pixels(1, 64, 64, 3)
-    expected = model.predict({"images": image}, verbose=0)
-    padded = np.full((1, 64, 96, 3), 77, "float32")
-    padded[:, :, :64] = image
-    found = model.predict(
-        {
-            "images": padded,
-            "image_sizes": np.array([[64, 64]]),
-            "original_sizes": np.array([[32, 128]]),
-        },
-        verbose=0,
-    )
-    valid = found["valid"]
-    assert (found["boxes"][valid] <= [128, 32, 128, 32]).all()
-    plain = model.predict({"images": padded}, verbose=0)
+    sizes = {
+        "image_sizes": np.array([[64, 64]]),
+        "original_sizes": np.array([[32, 128]]),
+    }
+    found = []
+    for value in (0, 77):
+        images = pixels(1, 64, 96, 3)
+        images[:, :, 64:] = value
+        batch = {"images": images, **sizes}
+        found.append(model.predict(batch, verbose=0))
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(found[1][name], values)
+    boxes = found[0]["boxes"][found[0]["valid"]]
+    assert len(boxes) and (boxes <= [128, 32, 128, 32]).all()
+    # Without the sizes, the padding is a part of the image.
+    plain = model.predict({"images": images}, verbose=0)
     assert plain["boxes"][plain["valid"]][:, 2].max() > 64
-    assert found["scores"].shape == expected["scores"].shape
 
 
 @both
@@ -100,18 +101,33 @@ def test_fit_lowers_the_loss_and_reports_its_parts(cls):
 
 @both
 def test_boxes_as_keras_hub_has_them(cls):
-    model = compiled(cls)
     truth = batch()
-    expected = model.evaluate(truth, verbose=0, return_dict=True)
-    found = model.evaluate(*as_pairs(truth), verbose=0, return_dict=True)
-    names = ["box_loss", "class_loss"] if cls is RetinaNet else []
-    for name in names:
-        assert found[name] == pytest.approx(expected[name], rel=1e-5)
-    assert np.isfinite(found["loss"])
+    expected, found = (
+        compiled(cls, **SEED[cls]).evaluate(*data, verbose=0, return_dict=True)
+        for data in ((truth,), as_pairs(truth))
+    )
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5)
+
+
+@both
+def test_parts_of_the_loss_weigh_images_as_the_loss_does(cls):
+    model = compiled(cls)
+    truth = {key: x[[0, 1, 0]] for key, x in batch().items()}
+    truth["boxes"][2, 0] = [60, 4, 90, 40]
+    scores = model.evaluate(truth, batch_size=2, verbose=0, return_dict=True)
+    parts = sum(scores[name] for name in LOSSES[cls])
+    assert scores["loss"] == pytest.approx(parts, rel=1e-4)
 
 
 def without_boxes(truth):
     truth["valid"][:] = False
+    return truth
+
+
+def with_no_room_for_boxes(truth):
+    for name in ("boxes", "labels", "valid", "masks"):
+        truth[name] = truth[name][:, :0]
     return truth
 
 
@@ -128,7 +144,13 @@ def with_boxes_outside(truth):
 
 @both
 @pytest.mark.parametrize(
-    "change", [without_boxes, with_empty_boxes, with_boxes_outside]
+    "change",
+    [
+        without_boxes,
+        with_no_room_for_boxes,
+        with_empty_boxes,
+        with_boxes_outside,
+    ],
 )
 def test_odd_truth_gives_finite_gradients(cls, change):
     model = compiled(cls)
@@ -227,8 +249,70 @@ def test_frozen_stages():
         "svt_small", None, 2, image_shape=(64, 64, 3), frozen_stages=2
     )
     paths = {weight.path.split("/")[0] for weight in model.trainable_weights}
-    assert not {path for path in paths if path.startswith("stage0")}
-    assert not {path for path in paths if path.startswith("stage1")}
+    first = {path for path in paths if path.startswith(("stage0", "stage1"))}
+    assert first == {"stage0_output_norm", "stage1_output_norm"}
     assert {"stage2_block0", "neck", "bbox_head"} <= paths
     with pytest.raises(ValueError, match="from 0 to 4"):
         RetinaNet.from_twins("svt_small", None, 2, frozen_stages=5)
+
+
+@pytest.mark.parametrize("fault", ["label", "box"])
+def test_truth_that_means_nothing_makes_the_loss_nan(fault):
+    model = compiled(RetinaNet)
+    truth = batch()
+    # Padding may hold anything.
+    truth["labels"][:, 2], truth["boxes"][:, 2] = 99, np.nan
+    assert np.isfinite(model.test_on_batch(truth)[0])
+    if fault == "label":
+        truth["labels"][1, 0] = CLASSES
+    else:
+        truth["boxes"][1, 0, 2] = np.nan
+    assert np.isnan(model.test_on_batch(truth)[0])
+
+
+def test_masks_of_files_are_masks():
+    truth = batch()
+    grey = {**truth, "masks": truth["masks"].astype("uint8") * 255}
+    losses = [
+        compiled(MaskRCNN, seed=1).evaluate(x, verbose=0, return_dict=True)
+        for x in (truth, grey)
+    ]
+    assert losses[0]["mask_loss"] == pytest.approx(losses[1]["mask_loss"])
+    wrong = {**truth, "masks": truth["masks"][:, :, ::4, ::4]}
+    with pytest.raises(ValueError, match="'masks' must have the shape"):
+        compiled(MaskRCNN).train_on_batch(wrong)
+
+
+def test_arguments_that_a_detector_does_not_take():
+    model = build(RetinaNet)
+    with pytest.raises(ValueError, match="Losses belong to a detector"):
+        model.compile("sgd", loss="mse")
+    with pytest.raises(ValueError, match="CocoCallback"):
+        model.compile("sgd", metrics=["accuracy"])
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="no `class_weight`"):
+        model.fit(batch(), class_weight={0: 1.0})
+
+
+@both
+def test_data_sets_of_open_sizes(cls, backend):
+    tf = pytest.importorskip("tensorflow")
+    if backend != "tensorflow":
+        pytest.skip("the other backends know all sizes")
+    model = build(cls, image_shape=(None, None, 3))
+    with pytest.raises(ValueError, match="`fixed_size`"):
+        model.compile("sgd", jit_compile=True)
+    model.compile("sgd")
+    assert not model.jit_compile
+    specs = {
+        key: tf.TensorSpec(
+            (None,) * x.ndim if key != "boxes" else (None, None, 4), x.dtype
+        )
+        for key, x in batch().items()
+    }
+    specs["images"] = tf.TensorSpec((None, None, None, 3), "float32")
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([batch()]), output_signature=specs
+    )
+    history = model.fit(data, verbose=0).history
+    assert np.isfinite(history["loss"]).all()

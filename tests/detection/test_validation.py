@@ -180,3 +180,9 @@ def test_scores_are_in_the_logs(every, epochs):
 def test_wrong_arguments_of_the_callback(batches, every, message):
     with pytest.raises(ValueError, match=message):
         CocoCallback(batches, TRUTHS, every=every)
+
+
+def test_predictions_in_pixels_of_another_size():
+    wrong = batch(0, original_sizes=np.array([[200, 200]]))
+    with pytest.raises(ValueError, match="give `original_sizes`"):
+        evaluate_detection(Reader(), [wrong], TRUTHS, verbose=0)
