@@ -36,6 +36,13 @@ def slow_on(backend: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(False, reason="it is quick here")
 
 
+def slow_but_on(backend: str) -> pytest.MarkDecorator:
+    """Returns the marker `slow` where Keras does not run on a backend."""
+    if keras.backend.backend() != backend:
+        return pytest.mark.slow
+    return pytest.mark.skipif(False, reason="it is quick here")
+
+
 def call_compiled(function: Callable, inputs):
     """Returns `function(inputs)`; JAX compiles it as a whole.
 
