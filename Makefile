@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BACKENDS := tensorflow jax torch
 # Compiling takes one core most of the time: two tests at once.
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
-PARITY := tests/test_parity.py tests/test_parity_segmentation.py
+PARITY := tests/test_parity.py tests/test_parity_segmentation.py \
+  tests/test_parity_detection.py tests/detection/test_assignment.py
 # What meets no backend, or starts processes of its own for each of them.
 ONCE := tests/weights_port/test_golden.py tests/weights_port/test_inspection.py \
   tests/weights_port/test_paddle.py tests/weights_port/test_recognise.py \
@@ -16,7 +17,10 @@ ONCE := tests/weights_port/test_golden.py tests/weights_port/test_inspection.py 
   tests/data/test_photometric.py tests/data/test_paired_augmentation.py \
   tests/data/test_ade20k.py tests/data/test_coco.py \
   tests/data/test_coco_masks.py tests/data/test_coco_writing.py \
-  tests/data/test_detection_augmentation.py
+  tests/data/test_detection_augmentation.py \
+  tests/detection/test_pictures.py tests/detection/test_evaluation.py \
+  tests/detection/test_mask_pasting.py tests/export/test_matching.py \
+  tests/test_coco_names.py tests/test_ade20k_names.py
 
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3

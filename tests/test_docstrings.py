@@ -21,7 +21,7 @@ import keras_twins.imagenet
 import keras_twins.segmentation
 import keras_twins.training
 import keras_twins.weights
-from tests.compiling import slow_on
+from tests.compiling import slow_but_on
 from tests.tiny import images
 
 # The six constructors share one docstring: one of them is enough. The example
@@ -29,6 +29,11 @@ from tests.tiny import images
 # benchmark run for minutes; not every backend exports.
 SKIPPED = set(keras_twins.list_models()) - {"TwinsSVTSmall"}
 SKIPPED |= {"read_checkpoint", "export_model"}
+
+# The other backends compile them for half a minute and more. They have tests
+# of their own.
+COMPILED = {"MaskRCNN", "RetinaNet", "UPerNet", "detect", "retinanet"}
+COMPILED |= {"evaluate_detection", "yolo_v8"}
 
 
 def _integrations():
@@ -73,8 +78,7 @@ def _examples():
         for index, code in enumerate(
             re.findall(r"```python\n(.*?)```", text, re.DOTALL)
         ):
-            # JAX compiles for minutes; the model has tests of its own.
-            marks = slow_on("jax") if name == "UPerNet" else ()
+            marks = slow_but_on("torch") if name in COMPILED else ()
             yield pytest.param(
                 textwrap.dedent(code),
                 id=f"{name}-{index}",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_twins
+from tests.compiling import slow_but_on
 from tests.compiling import slow_on
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
@@ -172,6 +173,7 @@ def tiny_pictures(tmp_path) -> pathlib.Path:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@slow_but_on("tensorflow")  # which writes in any case
 def test_serve_saved_model(tmp_path, capsys):
     pytest.importorskip("tensorflow")
     example = load("serve_saved_model")
@@ -194,6 +196,7 @@ def test_serve_saved_model(tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@slow_but_on("tensorflow")  # which writes in any case
 def test_run_litert(tmp_path, tiny_pictures, capsys):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("tensorflow")
@@ -213,6 +216,7 @@ def test_run_litert(tmp_path, tiny_pictures, capsys):
     assert np.ptp(cut[:, 0] // 300) <= 300 and cut[0, 0] % 300 <= 3
 
 
+@slow_but_on("tensorflow")  # which writes in any case
 def test_run_litert_wants_bytes(tmp_path):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("tensorflow")
@@ -226,6 +230,7 @@ def test_run_litert_wants_bytes(tmp_path):
         load("run_litert").LiteRTClassifier(str(tmp_path / "float.tflite"))
 
 
+@slow_but_on("tensorflow")  # which writes in any case
 def test_run_onnx_batch(tmp_path, tiny_pictures, capsys):
     for package in ("onnxruntime", "onnx"):
         pytest.importorskip(package)
@@ -241,6 +246,7 @@ def test_run_onnx_batch(tmp_path, tiny_pictures, capsys):
     assert "6 pictures" in capsys.readouterr().out
 
 
+@slow_on("jax")  # half a minute of compiling
 @pytest.mark.parametrize(
     "kind", ["retinanet", pytest.param("mask_rcnn", marks=pytest.mark.slow)]
 )

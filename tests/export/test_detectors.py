@@ -19,6 +19,7 @@ from keras_twins.export.detections import choose_outputs
 from keras_twins.export.detections import detector_graph
 from keras_twins.export.formats import FORMATS
 from keras_twins.export.proof import prove
+from tests.compiling import slow_on
 from tests.detection.models import build
 from tests.detection.models import pixels
 from tests.tiny import to_numpy
@@ -63,6 +64,7 @@ def test_raw_outputs_have_names(cls):
         )
 
 
+@slow_on("jax")  # half a minute of compiling
 def test_objects_of_a_graph_that_was_saved(retinanet, tmp_path):
     """A compiled model's optimizer is no part of it."""
     retinanet.compile(keras.optimizers.Adam())
@@ -139,6 +141,7 @@ def proved(monkeypatch, retinanet, tmp_path):
     return prove_it
 
 
+@slow_on("jax")  # half a minute of compiling
 def test_the_card_of_objects(proved):
     card = proved(lambda x: {**x, "scores": x["scores"] + np.float32(1e-5)})
     assert card.accepted and card.objects.agreement == 1
