@@ -111,7 +111,8 @@ class _RegionOutputs(keras.Model):
     """What the heads of Mask R-CNN say of given boxes, by manifest name."""
 
     def __init__(self, model: MaskRCNN):
-        super().__init__()
+        # TensorFlow takes no name that begins with an underscore.
+        super().__init__(name="region_outputs")
         self.box_head = model.box_head
         self.mask_head = model.mask_head
 
