@@ -13,15 +13,14 @@ from typing import Self
 
 import keras
 
-from keras_twins import ops
 from keras_twins.backbone.functional import check_model_keywords
 from keras_twins.backbone.functional import frozen_layers
 from keras_twins.backbone.functional import restore_trainable
 from keras_twins.backbone.pyramid import level_sources
 from keras_twins.backbone.pyramid import restore_levels
-from keras_twins.detection.batches import as_batch
-from keras_twins.detection.broken import mark_broken
 from keras_twins.detection.decoding import DetectionSettings
+from keras_twins.detection.detector_training import Batch
+from keras_twins.detection.detector_training import DetectorTraining
 from keras_twins.detection.pretrained import build_from_twins
 from keras_twins.detection.rescaling import blank_padding
 from keras_twins.detection.rescaling import sizes_of
@@ -29,14 +28,8 @@ from keras_twins.detection.rescaling import to_original
 from keras_twins.layers.composite import serialize_dtype
 from keras_twins.ops import Tensor
 
-Batch = Mapping[str, Tensor]
 
-_INPUTS = ("images", "image_sizes", "original_sizes")
-_TRUTH = ("boxes", "labels", "valid", "masks")
-_COMPILED = {"loss", "loss_weights", "metrics", "weighted_metrics"}
-
-
-class Detector(keras.Model):
+class Detector(DetectorTraining):
     """Boxes and labels of the objects in images.
 
     Abstract: `RetinaNet` and `MaskRCNN` say what their outputs mean. Its
@@ -170,20 +163,6 @@ class Detector(keras.Model):
         """
         raise NotImplementedError
 
-    def detection_losses(
-        self, outputs: dict[str, Any], batch: Batch
-    ) -> dict[str, Tensor]:
-        """Returns each of the losses.
-
-        Args:
-            outputs: What `training_outputs` returned.
-            batch: The same batch.
-
-        Returns:
-            Scalars by name.
-        """
-        raise NotImplementedError
-
     def decode(self, raw: dict[str, Any], sizes: Tensor) -> dict[str, Tensor]:
         """Returns the objects, in pixels of the network's input.
 
@@ -197,113 +176,6 @@ class Detector(keras.Model):
             `"labels"` and `"valid"` of shape `(batch, detections)`.
         """
         raise NotImplementedError
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        jit_compile: Any = "auto",
-        **kwargs: Any,
-    ) -> None:
-        """Configures the training.
-
-        Args:
-            optimizer: The optimizer.
-            jit_compile: As in `keras.Model.compile`; `"auto"` is False where
-                the compiler needs sizes and the model leaves them open.
-            **kwargs: Other keywords of `keras.Model.compile`. Losses belong
-                to the model, and what is scored is no loss: see
-                `CocoCallback`.
-
-        Raises:
-            ValueError: If there are losses or metrics, or what cannot be
-                compiled should be.
-        """
-        if unknown := sorted(_COMPILED & {k for k in kwargs if kwargs[k]}):
-            raise ValueError(
-                "Losses belong to a detector, and average precision comes from "
-                "`keras_twins.detection.CocoCallback`: `compile` takes neither "
-                f"losses nor metrics. Received: {', '.join(unknown)}"
-            )
-        is_open = None in self.inputs[0].shape[1:3]
-        if is_open and jit_compile and not ops.compiles_open_sizes():
-            if jit_compile != "auto":
-                raise ValueError(
-                    "XLA needs the sizes of images. Build the model with a "
-                    "fixed `image_shape` and pad all batches to it "
-                    "(`fixed_size` of `detection_batches`), or leave "
-                    f"`jit_compile` out. Received: {jit_compile=}"
-                )
-            jit_compile = False
-        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
-
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        for name in ("class_weight", "sample_weight"):
-            if kwargs.get(name) is not None:
-                raise ValueError(
-                    f"Detectors take no `{name}`. Leave out what should not "
-                    f"count: mark its boxes as padding. Received: {name}"
-                )
-        return super().fit(*args, **kwargs)
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Tensor:
-        losses = self.detection_losses(y_pred, x)
-        # As Keras weighs the loss: by images.
-        images = keras.ops.cast(keras.ops.shape(x["images"])[0], "float32")
-        for name, value in losses.items():
-            self.loss_means[name].update_state(value, sample_weight=images)
-        # Those of layers, such as regularization, as well.
-        total = sum((*losses.values(), *self.losses))
-        if "broken" in x:
-            total = keras.ops.where(x["broken"], float("nan"), total)
-        return ops.share_of_replica(total)
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, Any]:
-        return self.get_metrics_result()
-
-    def train_step(self, *args: Any) -> Any:
-        # JAX' trainer has its state before the data.
-        *state, data = args
-        return super().train_step(*state, self._with_truth(data))
-
-    def test_step(self, *args: Any) -> Any:
-        *state, data = args
-        return super().test_step(*state, self._with_truth(data))
-
-    def predict_step(self, *args: Any) -> Any:
-        *state, data = args
-        batch = as_batch(data, self.bounding_box_format)
-        return super().predict_step(*state, (_tensors(batch, _INPUTS),))
-
-    def _maybe_symbolic_build(self, iterator: Any = None, **_: Any) -> None:
-        # Keras on TensorFlow would average a batch over the replicas, which
-        # it cannot where there are flags. The graph is built without it.
-        super()._maybe_symbolic_build(data_batch={})
-
-    def _with_truth(self, data: Any) -> Batch:
-        batch = as_batch(data, self.bounding_box_format)
-        wanted = {"images", "boxes", *self.truth_keys()}
-        if missing := sorted(wanted - set(batch)):
-            raise ValueError(
-                f"{type(self).__name__} is trained and evaluated on batches "
-                f"with {', '.join(sorted(wanted))}. Missing: "
-                f"{', '.join(missing)}"
-            )
-        return mark_broken(
-            _tensors(batch, (*_INPUTS, *_TRUTH)), self.num_classes
-        )
-
-    def truth_keys(self) -> tuple[str, ...]:
-        """Returns which keys of a batch the losses need."""
-        return ("labels", "valid")
 
     def compute_output_spec(
         self, inputs: Any, *args: Any, **kwargs: Any
@@ -361,12 +233,3 @@ class Detector(keras.Model):
         model = cls(**config)
         restore_trainable(model, trainable, frozen)
         return model
-
-
-def _tensors(batch: Batch, keys: Sequence[str]) -> Batch:
-    """Returns what a detector takes of a batch; `train_on_batch` has arrays."""
-    return {
-        key: keras.ops.convert_to_tensor(batch[key])
-        for key in keys
-        if key in batch
-    }

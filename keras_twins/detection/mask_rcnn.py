@@ -4,6 +4,7 @@ Shape suffixes: B batch, R regions, D detections, K classes.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
 from typing import Literal
@@ -18,8 +19,8 @@ from keras_twins.detection.anchors import RPN_ANCHORS
 from keras_twins.detection.decoding import DetectionSettings
 from keras_twins.detection.decoding import ProposalSettings
 from keras_twins.detection.decoding import decode_box_head
-from keras_twins.detection.detector import Batch
 from keras_twins.detection.detector import Detector
+from keras_twins.detection.detector_training import Batch
 from keras_twins.detection.mask_targets import crop_masks
 from keras_twins.detection.proposals import losses_of_proposals
 from keras_twins.detection.proposals import proposal_targets
@@ -157,21 +158,22 @@ class MaskRCNN(Detector):
             images, outputs, backbone, arguments, _LOSSES, name, **kwargs
         )
         self.settings = settings
-        self.proposal_settings = ProposalSettings(
-            candidates=num_candidates, count=num_proposals
-        )
-        self.region_settings = RegionSettings(count=num_samples)
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self._add_region_heads(num_classes, filters, units, dtype)
+        self._add_second_stage(arguments)
 
-    def _add_region_heads(
-        self, num_classes: int, filters: int, units: int, dtype: DType
-    ) -> None:
+    def _add_second_stage(self, arguments: Mapping[str, Any]) -> None:
+        self.proposal_settings = ProposalSettings(
+            candidates=arguments["num_candidates"],
+            count=arguments["num_proposals"],
+        )
+        self.region_settings = RegionSettings(count=arguments["num_samples"])
+        self.seed_generator = keras.random.SeedGenerator(arguments["seed"])
+        classes, filters = arguments["num_classes"], arguments["filters"]
+        dtype = arguments["dtype"]
         self.box_head = BoxHead(
-            num_classes, units, dtype=dtype, name="box_head"
+            classes, arguments["units"], dtype=dtype, name="box_head"
         )
         self.mask_head = MaskHead(
-            num_classes, filters, dtype=dtype, name="mask_head"
+            classes, filters, dtype=dtype, name="mask_head"
         )
         self.box_head.build((None, None, _BOX_SIZE, _BOX_SIZE, filters))
         self.mask_head.build((None, None, _MASK_SIZE, _MASK_SIZE, filters))

@@ -6,13 +6,13 @@ Shape suffixes: B batch, A anchors.
 from collections.abc import Mapping
 from typing import Any
 
-from keras_twins.detection.anchor_heads import flatten_outputs
 from keras_twins.detection.anchor_losses import proposal_losses
 from keras_twins.detection.anchors import RPN_ANCHORS
 from keras_twins.detection.assignment import RPN_MATCH
 from keras_twins.detection.assignment import assign
 from keras_twins.detection.decoding import ProposalSettings
 from keras_twins.detection.decoding import decode_proposals
+from keras_twins.detection.flat_outputs import flatten_outputs
 from keras_twins.detection.sampling import Sample
 from keras_twins.detection.sampling import sample
 from keras_twins.ops import Tensor

@@ -13,15 +13,15 @@ from keras_twins.backbone import DType
 from keras_twins.backbone.pyramid import check_backbone
 from keras_twins.backbone.pyramid import pyramid_maps
 from keras_twins.detection.anchor_heads import RetinaHead
-from keras_twins.detection.anchor_heads import flatten_outputs
 from keras_twins.detection.anchor_losses import retinanet_losses
 from keras_twins.detection.anchors import RETINANET_ANCHORS
 from keras_twins.detection.assignment import RETINANET_MATCH
 from keras_twins.detection.assignment import assign
 from keras_twins.detection.decoding import DetectionSettings
 from keras_twins.detection.decoding import decode_retinanet
-from keras_twins.detection.detector import Batch
 from keras_twins.detection.detector import Detector
+from keras_twins.detection.detector_training import Batch
+from keras_twins.detection.flat_outputs import flatten_outputs
 from keras_twins.layers import FeaturePyramid
 from keras_twins.ops import Tensor
 
