@@ -119,13 +119,7 @@ def export_model(
     outputs = choose_outputs(model, outputs, chosen, precision)
     served = serving_model(model, input_dtype, preprocess, image_size, outputs)
     _check_dtypes(chosen, served)
-    fixed_size = None not in tuple(served.inputs[0].shape[1:])
-    backend = choose_backend(
-        chosen, precision, fixed_size, outputs == "detections"
-    )
-    require(chosen, chosen.runtime)
-    if backend == keras.backend.backend():
-        require(chosen, chosen.needs(backend, precision))
+    backend = _writer(chosen, served, precision, outputs)
     images = _as_input(served, images, "images")
     plan = Plan(
         precision=precision,
@@ -148,6 +142,20 @@ def export_model(
             raise put_aside(error, chosen, draft, target) from error
         put_in_place(draft, target)
     return dataclasses.replace(report, path=target, seconds=seconds)
+
+
+def _writer(
+    chosen: Format, model: keras.Model, precision: str, outputs: str | None
+) -> str:
+    """Returns the backend that writes, once all it needs here is there."""
+    fixed_size = None not in tuple(model.inputs[0].shape[1:])
+    backend = choose_backend(
+        chosen, precision, fixed_size, outputs == "detections"
+    )
+    require(chosen, chosen.runtime)
+    if backend == keras.backend.backend():
+        require(chosen, chosen.needs(backend, precision))
+    return backend
 
 
 def _write(
