@@ -10,7 +10,7 @@ from keras_twins.benchmark import detection_models
 from keras_twins.benchmark.task import Task
 from keras_twins.detection import MaskRCNN
 from keras_twins.detection import RetinaNet
-from tests.compiling import slow_on
+from tests.compiling import slow_but_on
 from tests.tiny import MINIMAL
 
 SMALL = {
@@ -23,7 +23,7 @@ SMALL = {
     },
 }
 
-pytestmark = slow_on("jax")
+pytestmark = slow_but_on("torch")
 
 
 @pytest.fixture(autouse=True)

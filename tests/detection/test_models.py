@@ -8,6 +8,7 @@ from keras_twins.detection import MaskRCNN
 from keras_twins.detection import RetinaNet
 from tests.compiling import build_optimizer
 from tests.compiling import slow_but_on
+from tests.compiling import slow_on
 from tests.detection.models import CLASSES
 from tests.detection.models import batch
 from tests.detection.models import build
@@ -177,6 +178,7 @@ def test_save_and_load(cls, tmp_path):
         np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-4)
 
 
+@slow_on("jax")
 @quick
 def test_mixed_precision(cls):
     model = build(cls, dtype="mixed_bfloat16")
@@ -316,5 +318,7 @@ def test_data_sets_of_open_sizes(cls, backend):
     data = tf.data.Dataset.from_generator(
         lambda: iter([batch()]), output_signature=specs
     )
-    history = model.fit(data, shuffle=False, verbose=0).history
+    history = model.fit(
+        data.repeat(), steps_per_epoch=2, shuffle=False, verbose=0
+    ).history
     assert np.isfinite(history["loss"]).all()
