@@ -5,7 +5,8 @@ Shape suffixes: B batch, A anchors of all levels, G boxes, K classes, S samples.
 
 import keras
 
-from keras_twins.detection.boxes import BoxCoder
+from keras_twins.detection.boxes import ANCHOR_CODER
+from keras_twins.detection.boxes import take_rows
 from keras_twins.detection.losses import binary_cross_entropy
 from keras_twins.detection.losses import l1_loss
 from keras_twins.detection.losses import sigmoid_focal_loss
@@ -108,19 +109,6 @@ def proposal_losses(
     }
 
 
-def take_rows(values: Tensor, rows_BN: Tensor) -> Tensor:
-    """Returns rows of every element of a batch.
-
-    Args:
-        values: Tensor of shape `(batch, rows, width)`.
-        rows_BN: Indices of shape `(batch, count)`.
-
-    Returns:
-        Tensor of shape `(batch, count, width)`.
-    """
-    return keras.ops.take_along_axis(values, rows_BN[..., None], axis=1)
-
-
 def _box_distance(
     deltas: Tensor,
     anchors: Tensor,
@@ -133,7 +121,7 @@ def _box_distance(
     # Where nothing is matched, the anchor itself: no infinite logarithm.
     anchors = keras.ops.broadcast_to(anchors, keras.ops.shape(matched))
     matched = keras.ops.where(positive[..., None], matched, anchors)
-    targets = keras.ops.stop_gradient(BoxCoder().encode(anchors, matched))
+    targets = keras.ops.stop_gradient(ANCHOR_CODER.encode(anchors, matched))
     distance = keras.ops.sum(l1_loss(deltas, targets), axis=-1)
     return keras.ops.where(positive, distance, 0.0)
 

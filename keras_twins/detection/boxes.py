@@ -159,6 +159,26 @@ class BoxCoder:
         return boxes if sizes is None else clip_boxes(boxes, sizes)
 
 
+ANCHOR_CODER = BoxCoder()
+"""From anchors to objects, or to proposals."""
+
+REGION_CODER = BoxCoder((0.1, 0.1, 0.2, 0.2))
+"""From proposals to objects, which are near."""
+
+
+def take_rows(values: Tensor, rows_BN: Tensor) -> Tensor:
+    """Returns rows of every element of a batch.
+
+    Args:
+        values: Tensor of shape `(batch, rows, width)`.
+        rows_BN: Indices of shape `(batch, count)`.
+
+    Returns:
+        Tensor of shape `(batch, count, width)`.
+    """
+    return ops.take_along_axis(values, rows_BN[..., None], axis=1)
+
+
 def _float32(x: Tensor) -> Tensor:
     return ops.cast(ops.convert_to_tensor(x), "float32")
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_twins.detection.boxes import BoxCoder
+from keras_twins.detection.boxes import ANCHOR_CODER
+from keras_twins.detection.boxes import take_rows
 from keras_twins.ops import Tensor
-
-_CODER = BoxCoder()
 
 
 def best_candidates(
@@ -70,9 +69,9 @@ def _of_level(
         for x in (logits_BAK, deltas_BA4)
     )
     rows_BN, labels, ranks = _best_pairs(logits_BAK, count)
-    boxes = _CODER.decode(
+    boxes = ANCHOR_CODER.decode(
         ops.take(ops.convert_to_tensor(anchors_A4), rows_BN, axis=0),
-        ops.take_along_axis(deltas_BA4, rows_BN[..., None], axis=1),
+        take_rows(deltas_BA4, rows_BN),
         sizes_B2,
     )
     return boxes, ranks, labels
@@ -89,7 +88,7 @@ def _best_pairs(
     # In their order: of equal scores, the first pair comes first.
     rows = ops.sort(rows, axis=-1)
     real, rows = rows <= last, ops.minimum(rows, last)
-    few = ops.take_along_axis(logits_BAK, rows[..., None], axis=1)
+    few = take_rows(logits_BAK, rows)
     few = ops.where(real[..., None], _present(few), -math.inf)
     pairs = ops.reshape(few, (-1, rows.shape[1] * classes))
     ranks, places = _top(pairs, count)

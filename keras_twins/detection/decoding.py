@@ -14,14 +14,13 @@ from typing import Any
 
 from keras import ops
 
-from keras_twins.detection.boxes import BoxCoder
+from keras_twins.detection.boxes import REGION_CODER
+from keras_twins.detection.boxes import take_rows
 from keras_twins.detection.candidates import best_candidates
 from keras_twins.detection.candidates import has_area
 from keras_twins.detection.nms import keep_sorted
 from keras_twins.detection.nms import select
 from keras_twins.ops import Tensor
-
-_REGION_CODER = BoxCoder((0.1, 0.1, 0.2, 0.2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +163,7 @@ def decode_proposals(
     boxes_BN4 = ops.pad(boxes_BN4, ((0, 0), (0, missing), (0, 0)))
     ranks, rows = ops.top_k(ranks_BN, settings.count)
     valid = ranks > -math.inf
-    chosen = ops.take_along_axis(boxes_BN4, rows[..., None], axis=1)
+    chosen = take_rows(boxes_BN4, rows)
     regions = ops.where(valid[..., None], chosen, 0.0)
     return regions, ops.where(valid, ops.sigmoid(ranks), 0.0), valid
 
@@ -208,7 +207,7 @@ def decode_box_head(
     scores, labels = ops.top_k(chances_BRK, most)
     deltas = ops.reshape(deltas, (-1, count, classes, 4))
     deltas = ops.take_along_axis(deltas, labels[..., None], axis=2)
-    boxes = _REGION_CODER.decode(
+    boxes = REGION_CODER.decode(
         regions[:, :, None],
         deltas,
         ops.expand_dims(ops.convert_to_tensor(image_sizes), axis=1),

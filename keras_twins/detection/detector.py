@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
-from typing import Literal
 from typing import Self
 
 import keras
@@ -27,6 +26,7 @@ from keras_twins.detection.rescaling import sizes_of
 from keras_twins.detection.rescaling import to_original
 from keras_twins.layers.composite import serialize_dtype
 from keras_twins.ops import Tensor
+from keras_twins.weights.detection_heads import DetectionHead
 
 
 class Detector(DetectorTraining):
@@ -51,7 +51,7 @@ class Detector(DetectorTraining):
         **kwargs: `trainable`, as for every layer.
     """
 
-    head_name: ClassVar[Literal["retinanet", "mask_rcnn"]]
+    head_name: ClassVar[DetectionHead]
     settings: DetectionSettings
 
     def __init__(

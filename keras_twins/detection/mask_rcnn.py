@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
-from typing import Literal
 
 import keras
 
@@ -36,6 +35,7 @@ from keras_twins.detection.roi_align import pool_regions
 from keras_twins.detection.sampling import Sample
 from keras_twins.layers import FeaturePyramid
 from keras_twins.ops import Tensor
+from keras_twins.weights.detection_heads import DetectionHead
 
 _BOX_SIZE = 7
 _MASK_SIZE = 14
@@ -110,7 +110,7 @@ class MaskRCNN(Detector):
     ```
     """
 
-    head_name: ClassVar[Literal["retinanet", "mask_rcnn"]] = "mask_rcnn"
+    head_name: ClassVar[DetectionHead] = "mask_rcnn"
 
     def __init__(
         self,

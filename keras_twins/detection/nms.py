@@ -11,6 +11,7 @@ from collections.abc import Callable
 from keras import ops
 
 from keras_twins.detection.boxes import pairwise_iou
+from keras_twins.detection.boxes import take_rows
 from keras_twins.ops import Tensor
 
 _ABSENT = 0.0
@@ -106,7 +107,7 @@ def select(
     suppressed = _suppression(boxes, labels, iou_threshold)
     positions_BD, scores_BD = _best(scores, suppressed, max_detections)
     valid_BD = scores_BD > _ABSENT
-    chosen = ops.take_along_axis(boxes, positions_BD[..., None], axis=1)
+    chosen = take_rows(boxes, positions_BD)
     return {
         "boxes": ops.where(valid_BD[..., None], chosen, 0.0),
         "scores": scores_BD,

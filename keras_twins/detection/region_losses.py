@@ -5,15 +5,12 @@ Shape suffixes: B batch, S samples, K classes.
 
 import keras
 
-from keras_twins.detection.boxes import BoxCoder
+from keras_twins.detection.boxes import REGION_CODER
 from keras_twins.detection.losses import l1_loss
 from keras_twins.detection.losses import mask_cross_entropy
 from keras_twins.detection.losses import softmax_cross_entropy
 from keras_twins.detection.region_sampling import Regions
 from keras_twins.ops import Tensor
-
-REGION_STDS = (0.1, 0.1, 0.2, 0.2)
-"""Deviations of the deltas between proposals and objects."""
 
 
 def box_head_losses(
@@ -47,7 +44,7 @@ def box_head_losses(
     deltas_BS4 = keras.ops.take_along_axis(
         deltas_BSK4, own_BS[..., None, None], axis=2
     )[:, :, 0]
-    targets_BS4 = BoxCoder(REGION_STDS).encode(regions.boxes, regions.matched)
+    targets_BS4 = REGION_CODER.encode(regions.boxes, regions.matched)
     distance_BS = keras.ops.sum(l1_loss(deltas_BS4, targets_BS4), axis=-1)
     distance_BS = keras.ops.where(regions.positive, distance_BS, 0.0)
     return {

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from keras_twins.detection.anchor_losses import take_rows
 from keras_twins.detection.assignment import BOX_HEAD_MATCH
 from keras_twins.detection.assignment import assign
+from keras_twins.detection.boxes import take_rows
 from keras_twins.detection.sampling import Sample
 from keras_twins.detection.sampling import sample
 from keras_twins.ops import Tensor

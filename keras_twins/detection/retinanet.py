@@ -5,7 +5,6 @@ Shape suffixes: B batch, A anchors, K classes.
 
 from typing import Any
 from typing import ClassVar
-from typing import Literal
 
 import keras
 
@@ -24,6 +23,7 @@ from keras_twins.detection.detector_training import Batch
 from keras_twins.detection.flat_outputs import flatten_outputs
 from keras_twins.layers import FeaturePyramid
 from keras_twins.ops import Tensor
+from keras_twins.weights.detection_heads import DetectionHead
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
@@ -81,7 +81,7 @@ class RetinaNet(Detector):
     ```
     """
 
-    head_name: ClassVar[Literal["retinanet", "mask_rcnn"]] = "retinanet"
+    head_name: ClassVar[DetectionHead] = "retinanet"
 
     def __init__(
         self,
