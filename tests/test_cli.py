@@ -21,7 +21,11 @@ from keras_twins.export.comparison import Limits
 from keras_twins.weights import pretrained
 from keras_twins.weights import read_checkpoint
 from keras_twins.weights.errors import WeightsDownloadError
+from tests.compiling import slow_but_on
 from tests.tiny import SHALLOW
+
+# The commands are the same on every backend, what they call is tested apart.
+pytestmark = slow_but_on("tensorflow")
 
 
 def error_of(capsys) -> str:

@@ -15,9 +15,13 @@ from keras_twins.cli.detection_scores import as_json
 from keras_twins.cli.detection_scores import score_tables
 from keras_twins.detection import MaskRCNN
 from keras_twins.detection import RetinaNet
+from tests.compiling import slow_but_on
 from tests.compiling import slow_on
 from tests.detection.models import CLASSES
 from tests.detection.models import build
+
+# The commands are the same on every backend, what they call is tested apart.
+pytestmark = slow_but_on("tensorflow")
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("pycocotools")

@@ -12,7 +12,11 @@ import pytest
 from keras_twins.cli import main
 from keras_twins.cli.segmentation_inputs import class_names_and_colors
 from keras_twins.segmentation import SemanticFPN
+from tests.compiling import slow_but_on
 from tests.segmentation.test_models import build
+
+# The commands are the same on every backend, what they call is tested apart.
+pytestmark = slow_but_on("tensorflow")
 
 Image = pytest.importorskip("PIL.Image")
 

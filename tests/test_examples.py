@@ -8,7 +8,9 @@ import pytest
 
 import keras_twins
 from tests.compiling import slow_but_on
-from tests.compiling import slow_on
+
+# Programs of public functions, each of which is tested on every backend.
+pytestmark = slow_but_on("tensorflow")
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -63,7 +65,6 @@ def test_classify_image_takes_the_photographs(capsys):
     }
 
 
-@slow_on("jax")  # half a minute of compiling
 @pytest.mark.parametrize("precision", ["mixed_bfloat16"])
 def test_finetune_classifier(tmp_path, precision):
     pytest.importorskip("tensorflow")
@@ -84,7 +85,6 @@ def test_finetune_classifier(tmp_path, precision):
     assert block.dtype_policy.name == precision
 
 
-@slow_on("jax")  # half a minute of compiling
 def test_train_segmentation(tmp_path):
     results = load("train_segmentation").main(
         ["--scenes", "4", "--epochs", "1", "--batch-size", "2"]
@@ -173,7 +173,6 @@ def tiny_pictures(tmp_path) -> pathlib.Path:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@slow_but_on("tensorflow")  # which writes in any case
 def test_serve_saved_model(tmp_path, capsys):
     pytest.importorskip("tensorflow")
     example = load("serve_saved_model")
@@ -196,7 +195,6 @@ def test_serve_saved_model(tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@slow_but_on("tensorflow")  # which writes in any case
 def test_run_litert(tmp_path, tiny_pictures, capsys):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("tensorflow")
@@ -216,7 +214,6 @@ def test_run_litert(tmp_path, tiny_pictures, capsys):
     assert np.ptp(cut[:, 0] // 300) <= 300 and cut[0, 0] % 300 <= 3
 
 
-@slow_but_on("tensorflow")  # which writes in any case
 def test_run_litert_wants_bytes(tmp_path):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("tensorflow")
@@ -230,7 +227,6 @@ def test_run_litert_wants_bytes(tmp_path):
         load("run_litert").LiteRTClassifier(str(tmp_path / "float.tflite"))
 
 
-@slow_but_on("tensorflow")  # which writes in any case
 def test_run_onnx_batch(tmp_path, tiny_pictures, capsys):
     for package in ("onnxruntime", "onnx"):
         pytest.importorskip(package)
@@ -246,7 +242,6 @@ def test_run_onnx_batch(tmp_path, tiny_pictures, capsys):
     assert "6 pictures" in capsys.readouterr().out
 
 
-@slow_on("jax")  # half a minute of compiling
 @pytest.mark.parametrize(
     "kind", ["retinanet", pytest.param("mask_rcnn", marks=pytest.mark.slow)]
 )

@@ -125,7 +125,7 @@ def _parity_table(arguments: argparse.Namespace) -> int:
 
 def _bench_table(arguments: argparse.Namespace) -> int:
     report = json.loads(arguments.report.read_text(encoding="utf-8"))
-    write_section(arguments.readme, "bench", report["markdown"])
+    write_section(arguments.readme, arguments.section, report["markdown"])
     print(f"{arguments.readme}: table written")
     return 0
 
@@ -225,6 +225,7 @@ def _add_tables(
     sub.set_defaults(run=_parity_table)
     sub = commands.add_parser("bench-table", help="write it into the README")
     sub.add_argument("--report", type=pathlib.Path, default=bench)
+    sub.add_argument("--section", default="bench", help="where in the README")
     sub.set_defaults(run=_bench_table)
     export_commands.add_commands(commands)
     sub = commands.add_parser("models-table", help="write it into the README")

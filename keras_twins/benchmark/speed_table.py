@@ -1,6 +1,7 @@
 """A speed report in Markdown."""
 
 import statistics
+import textwrap
 from collections.abc import Sequence
 
 from keras_twins.benchmark.machine import join_facts
@@ -19,6 +20,8 @@ _LEGEND = (
     "process with the largest batch, in MB, and of it what it took before the "
     "model was built; on accelerators, peak of the device."
 )
+_REASON = 200
+"""Most characters that tables give of a reason; the JSON file has all."""
 
 
 def format_speed(report: SpeedReport) -> str:
@@ -151,7 +154,8 @@ def format_failures(
         return ""
     found: dict[tuple[str, str], list[str]] = {}
     for failure in report.failures:
-        key = (find_label(failure.system, table), failure.reason)
+        reason = textwrap.shorten(failure.reason, _REASON, placeholder=" ...")
+        key = (find_label(failure.system, table), reason)
         found.setdefault(key, []).append(failure.what)
     lines = [
         f"- {label}: {reason} ({'; '.join(dict.fromkeys(what))})"

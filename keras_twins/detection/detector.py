@@ -13,10 +13,6 @@ from typing import Self
 import keras
 
 from keras_twins.backbone.functional import check_model_keywords
-from keras_twins.backbone.functional import frozen_layers
-from keras_twins.backbone.functional import restore_trainable
-from keras_twins.backbone.pyramid import level_sources
-from keras_twins.backbone.pyramid import restore_levels
 from keras_twins.detection.decoding import DetectionSettings
 from keras_twins.detection.detector_training import Batch
 from keras_twins.detection.detector_training import DetectorTraining
@@ -24,7 +20,6 @@ from keras_twins.detection.pretrained import build_from_twins
 from keras_twins.detection.rescaling import blank_padding
 from keras_twins.detection.rescaling import sizes_of
 from keras_twins.detection.rescaling import to_original
-from keras_twins.layers.composite import serialize_dtype
 from keras_twins.ops import Tensor
 from keras_twins.weights.detection_heads import DetectionHead
 
@@ -105,11 +100,6 @@ class Detector(DetectorTraining):
         return build_from_twins(
             cls, cls.head_name, variant, weights, num_classes, **kwargs
         )
-
-    @property
-    def backbone(self) -> keras.Model:
-        """The backbone; its layers are this model's."""
-        return self._get_backbone()
 
     @property
     def input_spec(self) -> None:
@@ -209,27 +199,5 @@ class Detector(DetectorTraining):
     def get_config(self) -> dict[str, Any]:
         return {
             **self._get_arguments(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "level_sources": level_sources(self.backbone),
-            "dtype": serialize_dtype(self),
-            "name": self.name,
-            "trainable": self.trainable,
-            "frozen_layers": frozen_layers(self),
+            **super().get_config(),
         }
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None
-    ) -> "Detector":
-        config = dict(config)
-        trainable = config.pop("trainable", True)
-        frozen = config.pop("frozen_layers", None)
-        config["backbone"] = keras.saving.deserialize_keras_object(
-            config["backbone"], custom_objects=custom_objects
-        )
-        if sources := config.pop("level_sources", None):
-            restore_levels(config["backbone"], sources)
-        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
-        model = cls(**config)
-        restore_trainable(model, trainable, frozen)
-        return model

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_twins import ops
+from keras_twins.backbone.dense_model import DenseModel
 from keras_twins.detection.batches import as_batch
 from keras_twins.detection.broken import mark_broken
 from keras_twins.ops import Tensor
@@ -18,7 +19,7 @@ _TRUTH = ("boxes", "labels", "valid", "masks")
 _COMPILED = {"loss", "loss_weights", "metrics", "weighted_metrics"}
 
 
-class DetectorTraining(keras.Model):
+class DetectorTraining(DenseModel):
     """The steps of `fit`, `evaluate` and `predict`, and what they refuse.
 
     Abstract: a functional model with one input, images, that computes its

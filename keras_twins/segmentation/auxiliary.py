@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_twins.backbone.dense_model import DenseModel
 from keras_twins.ops import Tensor
 
 
@@ -22,7 +23,7 @@ class Auxiliary:
     filters: int = 256
 
 
-class AuxiliaryTraining(keras.Model):
+class AuxiliaryTraining(DenseModel):
     """A model whose steps of training see a second head.
 
     Abstract: a functional model with one output, images to scores. One that

@@ -10,15 +10,10 @@ import keras
 
 from keras_twins.backbone import DType
 from keras_twins.backbone.functional import check_model_keywords
-from keras_twins.backbone.functional import frozen_layers
-from keras_twins.backbone.functional import restore_trainable
 from keras_twins.backbone.pyramid import LEVELS
 from keras_twins.backbone.pyramid import check_backbone
-from keras_twins.backbone.pyramid import level_sources
 from keras_twins.backbone.pyramid import pyramid_maps
-from keras_twins.backbone.pyramid import restore_levels
 from keras_twins.layers import ResizeLike
-from keras_twins.layers.composite import serialize_dtype
 from keras_twins.ops import Tensor
 from keras_twins.segmentation.auxiliary import Auxiliary
 from keras_twins.segmentation.auxiliary import AuxiliaryTraining
@@ -141,41 +136,14 @@ class SegmentationModel(AuxiliaryTraining):
             cls, cls.head_name, variant, weights, num_classes, **kwargs
         )
 
-    @property
-    def backbone(self) -> keras.Model:
-        """The backbone; its layers are this model's."""
-        return self._get_backbone()
-
     def get_config(self) -> dict[str, Any]:
         return {
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "level_sources": level_sources(self.backbone),
+            **super().get_config(),
             "num_classes": self.num_classes,
             "dropout_rate": self.dropout_rate,
             "classifier_activation": self.classifier_activation,
             "include_preprocessing": self.include_preprocessing,
-            "dtype": serialize_dtype(self),
-            "name": self.name,
-            "trainable": self.trainable,
-            "frozen_layers": frozen_layers(self),
         }
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None
-    ) -> "SegmentationModel":
-        config = dict(config)
-        trainable = config.pop("trainable", True)
-        frozen = config.pop("frozen_layers", None)
-        config["backbone"] = keras.saving.deserialize_keras_object(
-            config["backbone"], custom_objects=custom_objects
-        )
-        if sources := config.pop("level_sources", None):
-            restore_levels(config["backbone"], sources)
-        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
-        model = cls(**config)
-        restore_trainable(model, trainable, frozen)
-        return model
 
 
 def _at_input_size(

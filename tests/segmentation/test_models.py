@@ -12,6 +12,7 @@ from keras_twins.segmentation import SemanticFPN
 from keras_twins.segmentation import UPerNet
 from tests.compiling import build_optimizer
 from tests.compiling import call_compiled
+from tests.compiling import slow_but_on
 from tests.segmentation.models import both
 from tests.segmentation.models import quick
 from tests.tiny import MINIMAL
@@ -253,6 +254,7 @@ GMACS = {
 }
 
 
+@slow_but_on("torch")  # which builds quickest; they are counted all the same
 @pytest.mark.parametrize("variant", PUBLISHED)
 def test_published_parameters_and_products(variant):
     width = keras_twins.VARIANTS[variant].embed_dims[-1]

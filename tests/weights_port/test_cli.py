@@ -4,12 +4,16 @@ import pytest
 
 from keras_twins import VARIANTS
 from tests import tiny
+from tests.compiling import slow_but_on
 from tests.weights_port.files import official_state
 from tests.weights_port.files import write_safetensors
 from tests.weights_port.files import write_torch
 from weights_port.cli import main
 from weights_port.parity import ParityRow
 from weights_port.parity import merge_rows
+
+# The commands are the same on every backend, what they call is tested apart.
+pytestmark = slow_but_on("tensorflow")
 
 
 def test_a_real_variant_from_convert_to_export(tmp_path, capsys):

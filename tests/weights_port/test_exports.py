@@ -6,9 +6,13 @@ import pytest
 
 import keras_twins
 from tests import tiny
+from tests.compiling import slow_but_on
 from weights_port import exports
 from weights_port.cli import main
 from weights_port.export_table import format_tables
+
+# The commands are the same on every backend, what they call is tested apart.
+pytestmark = slow_but_on("tensorflow")
 
 CARD = {
     "model": "digits",
