@@ -18,6 +18,13 @@ ONCE := tests/weights_port/test_golden.py tests/weights_port/test_inspection.py 
   tests/data/test_ade20k.py tests/data/test_coco.py \
   tests/data/test_coco_masks.py tests/data/test_coco_writing.py \
   tests/data/test_detection_augmentation.py \
+  $(addprefix tests/data/classification/test_, \
+    affine.py augment.py augmentation.py color_jitter.py corrupt_images.py \
+    enhancement.py image_folder.py mixing.py rand_augment.py \
+    random_crop.py random_erasing.py record_shards.py resampling.py \
+    sources.py tfds_images.py throughput.py) \
+  tests/test_cli_data.py tests/training/test_overrides.py \
+  tests/training/test_recipes.py \
   tests/detection/test_pictures.py tests/detection/test_evaluation.py \
   tests/detection/test_mask_pasting.py tests/export/test_matching.py \
   tests/test_coco_names.py tests/test_ade20k_names.py

@@ -47,6 +47,15 @@ class DenseModel(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> Self:
+        """Builds the model that `get_config` was called on.
+
+        Args:
+            config: The configuration.
+            custom_objects: Classes that are not registered.
+
+        Returns:
+            The model.
+        """
         config = dict(config)
         trainable = config.pop("trainable", True)
         frozen = config.pop("frozen_layers", None)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_twins.cli import data_benchmark
 from keras_twins.cli.arguments import positive
 
 _FOLDER = pathlib.Path("results") / "bench"
@@ -31,7 +32,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         nargs="*",
         metavar="PART",
         help="import (import, building, loading), speed, scale (cost against "
-        "resolution), segmentation, detection; by default all",
+        "resolution), segmentation, detection; by default all these. Or data "
+        "(how fast a data set is read)",
     )
     sub.add_argument("--short", action="store_true", help="fewer of all")
     sub.add_argument("--rounds", type=positive, help="of speed and scale")
@@ -66,6 +68,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("--repeats", type=positive, help="of import")
     sub.add_argument("--backends", nargs="+", help="of import")
     sub.add_argument("--out", type=pathlib.Path, default=_FOLDER)
+    data_benchmark.add_arguments(sub)
     sub.set_defaults(run=bench)
 
 
@@ -82,16 +85,17 @@ def bench(arguments: argparse.Namespace) -> int:
     from keras_twins.benchmark.results import write_results
 
     chosen = arguments.parts or list(_PARTS)
-    unknown = set(chosen) - set(_PARTS)
+    parts = {**_PARTS, **_PARTS_ON_DEMAND}
+    unknown = set(chosen) - set(parts)
     if unknown:
         raise ValueError(
-            f"Parts of `bench` are {list(_PARTS)}. Received: "
+            f"Parts of `bench` are {list(parts)}. Received: "
             f"{' '.join(arguments.parts)}"
         )
     _check_systems(chosen, arguments.systems)
     markdown = ""
     for name in chosen:
-        part = _PARTS[name](arguments)
+        part = parts[name](arguments)
         # After each part: an interruption loses one only.
         markdown = write_results(arguments.out, {name: part})
     print(f"\n{markdown}\n\nEvery round stands in {arguments.out}.")
@@ -227,4 +231,8 @@ _PARTS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "scale": _scale,
     "segmentation": _segmentation,
     "detection": _detection,
+}
+
+_PARTS_ON_DEMAND: Mapping[str, Callable[[argparse.Namespace], Any]] = {
+    "data": data_benchmark.measure,
 }

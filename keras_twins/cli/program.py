@@ -12,13 +12,16 @@ from collections.abc import Sequence
 
 from keras_twins.cli import benchmarks
 from keras_twins.cli import detection
+from keras_twins.cli import evaluation
 from keras_twins.cli import exports
 from keras_twins.cli import files
 from keras_twins.cli import models
 from keras_twins.cli import runs
 from keras_twins.cli import segmentation
+from keras_twins.cli import training
 from keras_twins.cli.arguments import positive
 from keras_twins.cli.arguments import variant
+from keras_twins.cli.backends import switch_backend
 from keras_twins.preprocessing import CROP_FRACTIONS
 from keras_twins.version import __version__
 
@@ -36,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         the standard error stream.
     """
     arguments = _parser().parse_args(argv)
+    switch_backend(arguments, argv)
     try:
         with warnings.catch_warnings(), _orderly_end():
             warnings.showwarning = _show_warning
@@ -93,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     segmentation.add_commands(commands)
     detection.add_commands(commands)
     exports.add_command(commands)
+    training.add_commands(commands)
+    evaluation.add_command(commands)
     _add_demo(commands)
     benchmarks.add_command(commands)
     return parser

@@ -3,6 +3,21 @@
 from keras_twins.data.ade20k import load_ade20k
 from keras_twins.data.augmentation import AugmentedBatches
 from keras_twins.data.augmentation import random_affine
+from keras_twins.data.classification import LIGHT
+from keras_twins.data.classification import TWINS_IMAGENET
+from keras_twins.data.classification import CorruptImages
+from keras_twins.data.classification import ImageAugmentation
+from keras_twins.data.classification import ImageDataset
+from keras_twins.data.classification import RandAugment
+from keras_twins.data.classification import image_batches
+from keras_twins.data.classification import image_evaluation_batches
+from keras_twins.data.classification import load_image_folder
+from keras_twins.data.classification import load_images
+from keras_twins.data.classification import load_shards
+from keras_twins.data.classification import load_tfds
+from keras_twins.data.classification import write_image_folder
+from keras_twins.data.classification import write_tfrecords
+from keras_twins.data.classification import write_webdataset
 from keras_twins.data.coco import load_coco
 from keras_twins.data.coco_dataset import CocoDataset
 from keras_twins.data.coco_dataset import CocoImage
@@ -29,27 +44,42 @@ from keras_twins.data.segmentation_pipeline import training_batches
 __all__ = [
     "COCO_1X",
     "COCO_3X",
+    "LIGHT",
     "SCENE_CLASSES",
+    "TWINS_IMAGENET",
     "AugmentedBatches",
     "CocoDataset",
     "CocoImage",
+    "CorruptImages",
     "DetectionAugmentation",
     "DetectionDataset",
     "DetectionExample",
     "DigitScenes",
+    "ImageAugmentation",
+    "ImageDataset",
+    "RandAugment",
     "SegmentationAugmentation",
     "Split",
     "detection_batches",
     "detection_examples",
     "evaluation_examples",
+    "image_batches",
+    "image_evaluation_batches",
     "load_ade20k",
     "load_coco",
     "load_coco_tfds",
     "load_digit_scenes",
     "load_digits",
+    "load_image_folder",
+    "load_images",
     "load_photographs",
     "load_scene_parse150",
+    "load_shards",
+    "load_tfds",
     "random_affine",
     "training_batches",
     "write_coco",
+    "write_image_folder",
+    "write_tfrecords",
+    "write_webdataset",
 ]

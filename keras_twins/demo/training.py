@@ -8,32 +8,18 @@ import keras
 import numpy as np
 
 from keras_twins.applications import classifier
-from keras_twins.config import TwinsConfig
 from keras_twins.data import AugmentedBatches
 from keras_twins.data import Split
+from keras_twins.training.classification_recipes import CLASSIFICATION_RECIPES
+from keras_twins.training.classification_recipes import DIGITS_CONFIG
 
-IMAGE_SIZE = 32
+_RECIPE = CLASSIFICATION_RECIPES["digits/svt_tiny"]
+
+DEMO_CONFIG = DIGITS_CONFIG
+IMAGE_SIZE = _RECIPE.image_size
 CLASSES = 10
-EPOCHS = 20
+EPOCHS = _RECIPE.epochs
 
-DEMO_CONFIG = TwinsConfig(
-    embed_dims=(32, 64, 96, 128),
-    depths=(2, 2, 2, 2),
-    num_heads=(1, 2, 3, 4),
-    mlp_ratios=(2, 2, 2, 2),
-    attention_pattern=("LG", "LG", "LG", "LG"),
-    # Patches of 2 leave maps of 16, 8, 4 and 2 positions for 32 pixels.
-    patch_sizes=(2, 2, 2, 2),
-    sr_ratios=(4, 2, 1, 1),
-    window_sizes=(4, 4, 4, 2),
-)
-"""A Twins-SVT for images of 32 pixels: 0.6 million parameters."""
-
-_PEAK_LEARNING_RATE = 2e-3
-_WEIGHT_DECAY = 0.05
-_CLIP_NORM = 5.0
-_DROP_PATH = 0.05
-_LABEL_SMOOTHING = 0.05
 _WARM_UP = 0.1
 """Fraction of the steps in which the learning rate rises."""
 
@@ -89,7 +75,11 @@ def train(training: Split, test: Split, epochs: int, seed: int) -> Trained:
     keras.utils.set_random_seed(seed)
     images, labels = training
     batches = AugmentedBatches(
-        images, _one_hot(labels), drop_remainder=True, seed=seed
+        images,
+        _one_hot(labels),
+        batch_size=_RECIPE.batch_size,
+        drop_remainder=True,
+        seed=seed,
     )
     model = _compiled_model(steps=epochs * len(batches))
     start = time.perf_counter()
@@ -115,13 +105,13 @@ def _compiled_model(steps: int) -> keras.Model:
         DEMO_CONFIG,
         input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
         classes=CLASSES,
-        drop_path_rate=_DROP_PATH,
+        drop_path_rate=_RECIPE.drop_path_rate,
         name="twins_digits",
     )
     model.compile(
         optimizer=_optimizer(steps),
         loss=keras.losses.CategoricalCrossentropy(
-            label_smoothing=_LABEL_SMOOTHING
+            label_smoothing=_RECIPE.augmentation.label_smoothing
         ),
         metrics=["accuracy"],
     )
@@ -135,13 +125,16 @@ def _one_hot(labels: np.ndarray) -> np.ndarray:
 def _optimizer(steps: int) -> keras.optimizers.Optimizer:
     """Returns AdamW with a linear warm-up and a cosine decay."""
     warm_up = max(1, round(_WARM_UP * steps))
+    peak = _RECIPE.peak_learning_rate()
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.01 * _PEAK_LEARNING_RATE,
-        warmup_target=_PEAK_LEARNING_RATE,
+        initial_learning_rate=_RECIPE.warmup_learning_rate,
+        warmup_target=peak,
         warmup_steps=warm_up,
         decay_steps=max(1, steps - warm_up),
-        alpha=0.01,
+        alpha=_RECIPE.end_learning_rate / peak,
     )
     return keras.optimizers.AdamW(
-        schedule, weight_decay=_WEIGHT_DECAY, global_clipnorm=_CLIP_NORM
+        schedule,
+        weight_decay=_RECIPE.weight_decay,
+        global_clipnorm=_RECIPE.clip_norm,
     )

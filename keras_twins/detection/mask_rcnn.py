@@ -32,6 +32,7 @@ from keras_twins.detection.region_sampling import Regions
 from keras_twins.detection.region_sampling import RegionSettings
 from keras_twins.detection.region_sampling import sample_regions
 from keras_twins.detection.roi_align import pool_regions
+from keras_twins.detection.row_counts import first_rows
 from keras_twins.detection.sampling import Sample
 from keras_twins.layers import FeaturePyramid
 from keras_twins.ops import Tensor
@@ -39,7 +40,9 @@ from keras_twins.weights.detection_heads import DetectionHead
 
 _BOX_SIZE = 7
 _MASK_SIZE = 14
-
+_MASK_SHARES = (0.25,)
+"""Shares of the places for objects at which masks are computed: with 512
+samples, 32 or all 128. Each takes a compiler as long as the first."""
 
 _LOSSES = (
     "proposal_class_loss",
@@ -244,13 +247,29 @@ class MaskRCNN(Detector):
         pooled = pool_regions(maps, regions.boxes, _BOX_SIZE)
         logits, deltas = self.box_head(pooled)
         objects = regions.first(self.region_settings.most_positive)
-        pooled = pool_regions(maps, objects.boxes, _MASK_SIZE)
         return {
             "regions": regions.parts(),
             "region_logits": logits,
             "region_deltas": deltas,
-            "mask_logits": self.mask_head(pooled),
+            "mask_logits": self._mask_logits(maps, objects),
         }
+
+    def _mask_logits(self, maps: list[Tensor], objects: Regions) -> Tensor:
+        """Returns masks, which are zeros where no region holds an object.
+
+        The head is most of the work of a step, and there are seldom as many
+        objects as there is room for.
+        """
+
+        def judge_first(count: int) -> Tensor:
+            boxes = objects.first(count).boxes
+            return self.mask_head(pool_regions(maps, boxes, _MASK_SIZE))
+
+        return first_rows(
+            judge_first,
+            keras.ops.any(objects.positive, axis=0),
+            _MASK_SHARES,
+        )
 
     def detection_losses(
         self, outputs: dict[str, Any], batch: Batch

@@ -39,11 +39,13 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
 @keras.saving.register_keras_serializable(package="keras_twins")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalization as dense heads have it, over all replicas.
+    """Batch normalization as dense heads have it, over all devices.
 
-    Is Keras' own in everything but its defaults. Built under a strategy of
-    `tf.distribute`, it takes its moments over the replicas, which is what JAX
-    does with arrays that are distributed.
+    Is Keras' own in everything but its defaults, and that it takes the moments
+    of the whole batch where several devices train on parts of it: on
+    TensorFlow if it is built under a strategy of `tf.distribute`, on PyTorch
+    among the processes of `torch.distributed`, which all have to call it, on
+    JAX as is.
 
     Args:
         epsilon: Added to the variance.
@@ -69,7 +71,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mean, variance = super()._moments(inputs, mask)
         # Keras subtracts squares: rounding makes the variance of equal values
         # negative, by more than epsilon where they are large.
-        return mean, keras.ops.maximum(variance, 0.0)
+        variance = keras.ops.maximum(variance, 0.0)
+        return ops.moments_of_processes(mean, variance, inputs, mask)
 
 
 def norm_part(

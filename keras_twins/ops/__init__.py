@@ -15,6 +15,7 @@ from keras_twins.ops.maps import partition_windows
 from keras_twins.ops.maps import require_min_size
 from keras_twins.ops.maps import spatial_size
 from keras_twins.ops.normalization import layer_norm
+from keras_twins.ops.normalization import moments_of_processes
 from keras_twins.ops.products import convolve_patches
 from keras_twins.ops.products import project
 from keras_twins.ops.resizing import adaptive_average_pool
@@ -47,6 +48,7 @@ __all__ = [
     "has_replicas",
     "layer_norm",
     "merge_windows",
+    "moments_of_processes",
     "pad_to_multiple",
     "partition_windows",
     "project",

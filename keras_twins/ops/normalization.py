@@ -1,6 +1,6 @@
-"""Layer normalization.
+"""Layer normalization, and the moments of batches.
 
-Shape suffixes: T all positions, C channels.
+Shape suffixes: T all positions, C channels, P processes.
 """
 
 import keras
@@ -105,3 +105,74 @@ def _gradients(
     )
     dx_TC = scale_T1 * (dy_TC * gamma_C - shift_T1 - normal_TC * slope_T1)
     return dx_TC, ops.sum(product_TC, axis=0), ops.sum(dy_TC, axis=0)
+
+
+def moments_of_processes(
+    mean_C: Tensor, variance_C: Tensor, inputs: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Returns the moments of a batch that torch processes have parts of.
+
+    On the other backends, a batch that is distributed has its own moments
+    already. The gradient goes through all processes.
+
+    Args:
+        mean_C: Mean of this process's part, of shape `(channels,)`.
+        variance_C: Its variance, of the same shape.
+        inputs: The part, of shape `(batch, ..., channels)`.
+        mask: Which of its positions count, of shape `(batch, ...)`; `None`
+            for all.
+
+    Returns:
+        Mean and variance of the whole; those given where there is one process.
+    """
+    if not _has_processes() or inputs.is_meta:
+        return mean_C, variance_C
+    import torch
+
+    count = inputs.numel() / mean_C.numel() if mask is None else ops.sum(mask)
+    count_1 = torch.ones_like(mean_C[:1]) * count
+    own = torch.cat([mean_C, variance_C, count_1])
+    means_PC, variances_PC, counts_P1 = torch.split(
+        _of_all_processes(own), [len(mean_C), len(mean_C), 1], dim=1
+    )
+    share_P1 = counts_P1 / counts_P1.sum()
+    mean_C = (share_P1 * means_PC).sum(dim=0)
+    # Never negative, unlike the mean of squares less the square of the mean.
+    spread_PC = variances_PC + torch.square(means_PC - mean_C)
+    return mean_C, (share_P1 * spread_PC).sum(dim=0)
+
+
+def _has_processes() -> bool:
+    """Returns whether torch processes train together."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch.distributed as dist
+
+    return (
+        dist.is_available()
+        and dist.is_initialized()
+        and dist.get_world_size() > 1
+    )
+
+
+def _of_all_processes(own: Tensor) -> Tensor:
+    """Returns the vectors of all processes, one a row, in each of them."""
+    import torch
+    import torch.distributed as dist
+
+    class Gather(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, own):
+            rows = own.new_zeros((dist.get_world_size(), *own.shape))
+            rows[dist.get_rank()] = own
+            dist.all_reduce(rows)
+            return rows
+
+        @staticmethod
+        def backward(ctx, gradients):
+            # Each process has a loss of its own, which depends on all rows.
+            total = gradients.clone(memory_format=torch.contiguous_format)
+            dist.all_reduce(total)
+            return total[dist.get_rank()]
+
+    return Gather.apply(own)

@@ -1,10 +1,77 @@
 """AdamW, and which weights it does not decay."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_twins.layers import PositionEncodingGenerator
+
+# Where Keras has a faster class for a backend, as on PyTorch, it makes one of
+# those in place of `AdamW`, but not in place of a subclass of it.
+_FastAdamW: Any = type(keras.optimizers.AdamW.__new__(keras.optimizers.AdamW))
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
+class ResumableAdamW(_FastAdamW):
+    """AdamW that trains alike in one call of `fit` and in many.
+
+    Is `keras.optimizers.AdamW` but for two things. After `fit`, the weights
+    are as the last step left them, not their moving average: `fit` can be
+    called again. With `gradient_accumulation_steps`, the moving average takes
+    in the weights when they change, not after each part of a batch.
+
+    Args:
+        *args: As for `keras.optimizers.AdamW`.
+        **kwargs: As for `keras.optimizers.AdamW`.
+
+    Example:
+
+    ```python
+    from keras_twins.training import ResumableAdamW
+    from keras_twins.training import averaged_weights
+
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+    model.compile(ResumableAdamW(1e-3, use_ema=True, ema_momentum=0.9), "mse")
+    for _ in range(2):
+        model.fit(keras.ops.ones((4, 8)), keras.ops.ones((4, 2)), verbose=0)
+    with averaged_weights(model):
+        smooth = model(keras.ops.ones((1, 8)))
+    ```
+    """
+
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """Leaves the weights alone.
+
+        Args:
+            var_list: The weights.
+        """
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        decayed = [v for v in variables if self._use_weight_decay(v)]
+        # PyTorch refuses an empty list.
+        if decayed:
+            super()._apply_weight_decay(decayed)
+
+    def _update_model_variables_moving_average(
+        self, trainable_variables: Sequence[keras.Variable]
+    ) -> None:
+        steps = self.gradient_accumulation_steps
+        if not steps:
+            super()._update_model_variables_moving_average(trainable_variables)
+            return
+        changed = ops.equal((self._iterations + 1) % steps, 0)
+        momentum = ops.where(changed, self.ema_momentum, 1.0)
+        # Until the first change there is no average.
+        momentum = ops.where(self._iterations < steps, 0.0, momentum)
+        averages = self._model_variables_moving_average
+        for variable, average in zip(
+            trainable_variables, averages, strict=True
+        ):
+            if average is not None:
+                share = ops.cast(momentum, variable.dtype)
+                average.assign(share * average + (1 - share) * variable)
 
 
 def without_decay(model: keras.Model) -> list[keras.Variable]:
@@ -39,13 +106,52 @@ def without_decay(model: keras.Model) -> list[keras.Variable]:
     return list(found.values())
 
 
+def without_decay_imagenet(model: keras.Model) -> list[keras.Variable]:
+    """Returns the weights that the recipe for ImageNet does not decay.
+
+    These are all vectors, which are biases and the scales and shifts of
+    norms, and the position encodings with their kernels.
+
+    Args:
+        model: A built model.
+
+    Returns:
+        Trainable variables, each once.
+
+    Example:
+
+    ```python
+    from keras_twins.training import adamw
+    from keras_twins.training import without_decay_imagenet
+
+    backbone = keras_twins.TwinsBackbone(keras_twins.VARIANTS["svt_small"])
+    optimizer = adamw(1e-3, 0.05, without_decay_imagenet(backbone))
+    ```
+    """
+    encodings = {
+        id(variable)
+        for layer in model._flatten_layers()
+        if isinstance(layer, PositionEncodingGenerator)
+        for variable in layer.trainable_variables
+    }
+    return [
+        variable
+        for variable in model.trainable_variables
+        if len(variable.shape) <= 1 or id(variable) in encodings
+    ]
+
+
 def adamw(
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     weight_decay: float,
     exempt: list[keras.Variable] | None = None,
     **kwargs: Any,
-) -> keras.optimizers.AdamW:
+) -> ResumableAdamW:
     """Returns AdamW with exemptions from the decay.
+
+    Its steps are PyTorch's, but that epsilon is added to the root of the
+    running mean of squares before this is corrected for its start at zero,
+    and not after: a difference where gradients are tiny in the first steps.
 
     Keras does not save exemptions: a model that was loaded with its optimizer
     decays everything until `exempt_from_decay` renews them.
@@ -54,14 +160,14 @@ def adamw(
         learning_rate: The rate, or a schedule.
         weight_decay: Share of the rate that each step takes off the weights.
         exempt: Variables that it does not take anything off.
-        **kwargs: Arguments of `keras.optimizers.AdamW`.
+        **kwargs: Arguments of `ResumableAdamW`.
 
     Returns:
         The optimizer, not yet built.
     """
     # Keras's default epsilon is 1e-7; the recipes have PyTorch's.
     kwargs = {"epsilon": 1e-8, **kwargs}
-    optimizer = keras.optimizers.AdamW(
+    optimizer = ResumableAdamW(
         learning_rate, weight_decay=weight_decay, **kwargs
     )
     if exempt:

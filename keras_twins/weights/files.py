@@ -5,6 +5,7 @@ import os
 import pathlib
 import secrets
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 
 import keras
@@ -46,11 +47,28 @@ def write_keras_weights(
         path: The file, its name ends with `.weights.h5`; an existing one is
             replaced.
     """
+    _save_through_a_folder(model.save_weights, path)
+
+
+def save_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Saves a model with its weights; the file is complete or not there.
+
+    Args:
+        model: The model.
+        path: The file, its name ends with `.keras`; an existing one is
+            replaced.
+    """
+    _save_through_a_folder(model.save, path)
+
+
+def _save_through_a_folder(
+    save: Callable[[pathlib.Path], object], path: str | os.PathLike[str]
+) -> None:
     path = pathlib.Path(path)
     # Keras insists on its suffix, which `replace_file` does not keep.
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f"{path.name}."
     ) as folder:
         draft = pathlib.Path(folder) / path.name
-        model.save_weights(draft)
+        save(draft)
         os.replace(draft, path)

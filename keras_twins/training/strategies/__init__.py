@@ -1,0 +1,15 @@
+"""Training on several devices and in several processes."""
+
+from keras_twins.training.strategies.base import Distribution
+from keras_twins.training.strategies.base import SingleDevice
+from keras_twins.training.strategies.choice import STRATEGIES
+from keras_twins.training.strategies.choice import distribution
+from keras_twins.training.strategies.torch_processes import TorchProcesses
+
+__all__ = [
+    "STRATEGIES",
+    "Distribution",
+    "SingleDevice",
+    "TorchProcesses",
+    "distribution",
+]
