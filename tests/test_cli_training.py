@@ -10,9 +10,11 @@ import pytest
 
 import keras_twins
 from keras_twins.cli import main
+from keras_twins.cli.training import STRATEGIES
 from keras_twins.data import load_digits
 from keras_twins.data import write_image_folder
 from keras_twins.imagenet import class_names
+from keras_twins.training.strategies import choice
 from tests.compiling import slow_but_on
 from tests.tiny import MINIMAL
 
@@ -68,6 +70,10 @@ def test_errors_are_one_line(data, tmp_path, capsys, arguments, error):
     assert train(data, tmp_path, *arguments) == 1
     (line,) = capsys.readouterr().err.splitlines()[-1:]
     assert line.startswith("keras-twins: ") and error in line
+
+
+def test_strategies_are_those_of_the_library():
+    assert tuple(choice.STRATEGIES) == STRATEGIES
 
 
 def test_recipes(capsys):

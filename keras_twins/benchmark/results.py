@@ -9,7 +9,16 @@ from typing import Any
 
 from keras_twins.weights.files import replace_file
 
-PARTS = ("speed", "scale", "segmentation", "detection", "import", "data")
+PARTS = (
+    "speed",
+    "scale",
+    "segmentation",
+    "detection",
+    "import",
+    "data",
+    "loop",
+    "scaling",
+)
 """The parts of a benchmark, in the order of the tables."""
 
 JSON_NAME = "bench.json"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_twins.cli import data_benchmark
+from keras_twins.cli import training_benchmarks
 from keras_twins.cli.arguments import positive
 
 _FOLDER = pathlib.Path("results") / "bench"
@@ -33,7 +34,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar="PART",
         help="import (import, building, loading), speed, scale (cost against "
         "resolution), segmentation, detection; by default all these. Or data "
-        "(how fast a data set is read)",
+        "(how fast a data set is read), loop (what the loop of a training "
+        "costs), scaling (training on several devices)",
     )
     sub.add_argument("--short", action="store_true", help="fewer of all")
     sub.add_argument("--rounds", type=positive, help="of speed and scale")
@@ -66,9 +68,12 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "memory (that of accelerators is not looked at)",
     )
     sub.add_argument("--repeats", type=positive, help="of import")
-    sub.add_argument("--backends", nargs="+", help="of import")
+    sub.add_argument(
+        "--backends", nargs="+", help="of import, loop and scaling"
+    )
     sub.add_argument("--out", type=pathlib.Path, default=_FOLDER)
     data_benchmark.add_arguments(sub)
+    training_benchmarks.add_arguments(sub)
     sub.set_defaults(run=bench)
 
 
@@ -235,4 +240,6 @@ _PARTS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
 
 _PARTS_ON_DEMAND: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "data": data_benchmark.measure,
+    "loop": training_benchmarks.measure_loop,
+    "scaling": training_benchmarks.measure_scaling,
 }

@@ -6,6 +6,8 @@ from keras_twins.ops.convolution import convolve_3x3
 from keras_twins.ops.depthwise import add_depthwise
 from keras_twins.ops.fast_paths import fast_paths
 from keras_twins.ops.fast_paths import fast_paths_enabled
+from keras_twins.ops.generators import generator_states
+from keras_twins.ops.generators import set_generator_states
 from keras_twins.ops.maps import check_min_size
 from keras_twins.ops.maps import crop
 from keras_twins.ops.maps import crop_to_multiple
@@ -45,6 +47,7 @@ __all__ = [
     "fast_paths",
     "fast_paths_enabled",
     "gelu",
+    "generator_states",
     "has_replicas",
     "layer_norm",
     "merge_windows",
@@ -56,6 +59,7 @@ __all__ = [
     "require_min_size",
     "resize_bilinear",
     "resize_nearest",
+    "set_generator_states",
     "share_of_replica",
     "spatial_size",
 ]

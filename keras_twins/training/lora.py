@@ -1,9 +1,9 @@
 """Low-rank adaptation: fine-tuning a few weights beside frozen ones."""
 
 import json
+import math
 import os
 from collections.abc import Collection
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +13,21 @@ from safetensors import SafetensorError
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from keras_twins.training.lora_layers import check_optimizer
+from keras_twins.training.lora_layers import dense_layers
+from keras_twins.training.lora_layers import find_heads
+from keras_twins.training.lora_layers import find_targets
+from keras_twins.training.lora_layers import forget_programs
+from keras_twins.training.lora_layers import lora_layers
+from keras_twins.training.lora_layers import owned_trainable
+from keras_twins.training.lora_layers import prefix_of
+from keras_twins.training.lora_layers import require_layers
 from keras_twins.weights.files import replace_file
 
 TARGETS = ("qkv", "q", "kv", "projection", "fc1", "fc2")
 """Names of the dense layers of attention and MLP in this package."""
 
 _FORMAT = "keras-twins-lora"
-_KINDS = (keras.layers.Dense, keras.layers.EinsumDense)
 _PARTS = ("lora_kernel_a", "lora_kernel_b")
 
 
@@ -72,17 +80,17 @@ def enable_lora(
     """
     if rank < 1:
         raise ValueError(f"`rank` must be at least 1. Received: {rank=}")
-    _check_optimizer(model)
-    chosen = _targets(model, targets)
-    heads = _heads(model, head)
+    check_optimizer(model)
+    chosen = find_targets(model, targets)
+    heads = find_heads(model, head)
     for variable in model.weights:
         variable.trainable = False
     for layer in chosen:
         layer.enable_lora(rank, lora_alpha=alpha)
     for layer in heads:
-        for variable in _owned_trainable(layer):
+        for variable in owned_trainable(layer):
             variable.trainable = True
-    _forget_programs(model)
+    forget_programs(model)
     return sum(_size(variable) for variable in model.trainable_variables)
 
 
@@ -96,13 +104,14 @@ def save_lora(model: keras.Model, path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If the model has no updates.
     """
-    layers = _require_layers(model)
+    layers = require_layers(model)
     arrays = {}
     for variable in model.trainable_variables:
         value = keras.ops.convert_to_numpy(variable).astype("float32")
         arrays[variable.path] = np.ascontiguousarray(value)
     updated = {
-        _prefix(layer): [layer.lora_rank, layer.lora_alpha] for layer in layers
+        prefix_of(layer): [layer.lora_rank, layer.lora_alpha]
+        for layer in layers
     }
     metadata = {"format": _FORMAT, "layers": json.dumps(updated)}
     with replace_file(path) as temporary:
@@ -126,7 +135,7 @@ def load_lora(model: keras.Model, path: str | os.PathLike[str]) -> None:
             without updates that get theirs.
     """
     arrays, updated = _read(path)
-    if not _lora_layers(model):
+    if not lora_layers(model):
         _enable_as_saved(model, updated, arrays)
     known = {variable.path: variable for variable in model.weights}
     expected = {v.path for v in model.trainable_variables}
@@ -139,9 +148,9 @@ def load_lora(model: keras.Model, path: str | os.PathLike[str]) -> None:
             )
     for name, array in arrays.items():
         known[name].assign(array)
-    for layer in _lora_layers(model):
-        layer.lora_alpha = updated[_prefix(layer)][1]
-    _forget_programs(model)
+    for layer in lora_layers(model):
+        layer.lora_alpha = updated[prefix_of(layer)][1]
+    forget_programs(model)
 
 
 def merge_lora(model: keras.Model) -> int:
@@ -160,7 +169,7 @@ def merge_lora(model: keras.Model) -> int:
         ValueError: If the model has no updates, or its kernels are
             quantized.
     """
-    layers = _require_layers(model)
+    layers = require_layers(model)
     if any(layer.quantization_mode for layer in layers):
         raise ValueError(
             "Updates of quantized kernels cannot be merged here. Received: "
@@ -170,9 +179,9 @@ def merge_lora(model: keras.Model) -> int:
     for layer in layers:
         _merge(layer)
     # Not `model.trainable`: to set what is set does nothing on TensorFlow.
-    for variable in _owned_trainable(model):
+    for variable in owned_trainable(model):
         variable.trainable = True
-    _forget_programs(model)
+    forget_programs(model)
     return len(layers)
 
 
@@ -192,96 +201,6 @@ def _merge(layer: Any) -> None:
 
 def _read_value(layer: Any, part: str) -> np.ndarray:
     return keras.ops.convert_to_numpy(getattr(layer, part))
-
-
-def _targets(model: keras.Model, targets: Collection[str]) -> list[Any]:
-    """Returns the layers to update, each once."""
-    found = [
-        layer
-        for layer in _layers(model)
-        if isinstance(layer, _KINDS) and layer.name in targets
-    ]
-    if not found:
-        raise ValueError(
-            "`targets` must name dense layers of the model. Received: "
-            f"targets={sorted(targets)} for {model.name}, whose dense layers "
-            f"are {sorted({x.name for x in _dense_layers(model)})[:10]}"
-        )
-    if any(layer.lora_enabled for layer in found):
-        raise ValueError(
-            f"`model` has low-rank updates already. Received: {model.name}. "
-            "Add them to the kernels with `merge_lora` first."
-        )
-    return found
-
-
-def _heads(model: keras.Model, head: Collection[str]) -> list[Any]:
-    found = [layer for layer in _layers(model) if layer.name in head]
-    missing = set(head) - {layer.name for layer in found}
-    if missing:
-        raise ValueError(
-            "`head` must name layers of the model, or be empty. Received: "
-            f"{sorted(missing)}; the last layers of {model.name} are "
-            f"{[layer.name for layer in model.layers[-4:]]}"
-        )
-    return found
-
-
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields every layer once, however often it is used."""
-    seen = set()
-    for layer in model._flatten_layers():
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
-
-
-def _dense_layers(model: keras.Model) -> list[Any]:
-    return [layer for layer in _layers(model) if isinstance(layer, _KINDS)]
-
-
-def _lora_layers(model: keras.Model) -> list[Any]:
-    return [layer for layer in _dense_layers(model) if layer.lora_enabled]
-
-
-def _require_layers(model: keras.Model) -> list[Any]:
-    if found := _lora_layers(model):
-        return found
-    raise ValueError(
-        "`model` must have low-rank updates. Add them with `enable_lora` or "
-        f"`load_lora`. Received: {model.name} without updates"
-    )
-
-
-def _owned_trainable(layer: keras.layers.Layer) -> Iterator[keras.Variable]:
-    """Yields what a layer and its parts can train, frozen or not."""
-    for part in layer._flatten_layers():
-        yield from part._trainable_variables
-
-
-def _check_optimizer(model: keras.Model) -> None:
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and optimizer.built:
-        raise ValueError(
-            "The optimizer of `model` holds the state of weights that will be "
-            "frozen. Enable LoRA before `compile`, or on a model that was "
-            f"built anew. Received: {model.name}, compiled and trained"
-        )
-
-
-def _forget_programs(model: keras.Model) -> None:
-    """Drops compiled functions: they have the layers as they were."""
-    model.train_function = None
-    model.test_function = None
-    model.predict_function = None
-
-
-def _prefix(layer: Any) -> str:
-    return layer._kernel.path.rpartition("/")[0]
-
-
-def _size(variable: keras.Variable) -> int:
-    return int(np.prod(variable.shape))
 
 
 def _read(
@@ -310,8 +229,8 @@ def _enable_as_saved(
     arrays: Mapping[str, np.ndarray],
 ) -> None:
     """Gives a model the updates that a file has, freezing the others."""
-    _check_optimizer(model)
-    found = {_prefix(x): x for x in _dense_layers(model) if x.built}
+    check_optimizer(model)
+    found = {prefix_of(x): x for x in dense_layers(model) if x.built}
     _check_names("the layers", set(found) & set(updated), set(updated))
     for variable in model.weights:
         variable.trainable = variable.path in arrays
@@ -329,3 +248,7 @@ def _check_names(
         f"{os.fspath(path)} with {sorted(received - expected)[:3]} that the "
         f"model lacks, and without {sorted(expected - received)[:3]}"
     )
+
+
+def _size(variable: keras.Variable) -> int:
+    return math.prod(variable.shape)

@@ -9,6 +9,7 @@ from keras_twins.benchmark.loop import measurements
 from keras_twins.benchmark.loop import run_loop
 from keras_twins.benchmark.process import Worker
 from keras_twins.benchmark.worker import find_function
+from tests.tiny import MINIMAL
 
 FIT = "tests.benchmark.test_loop:plain_fit"
 
@@ -68,6 +69,9 @@ def test_steps_are_told_from_the_end_of_an_epoch():
 )
 def test_run(worker, monkeypatch):
     monkeypatch.setattr(loop, "Worker", worker)
+    monkeypatch.setattr(loop, "_CONFIG", MINIMAL)
+    # It takes long to find the versions.
+    monkeypatch.setattr(loop, "describe_versions", lambda names: {})
     lines = []
     backend = keras.backend.backend()
     report = run_loop(

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_twins.training.distillation import DistillationLoss
 from keras_twins.training.distillation import DistilledModel
+from keras_twins.training.distillation_loss import DistillationLoss
 from tests.tiny import to_numpy
 
 CLASSES = 3

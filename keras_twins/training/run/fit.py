@@ -224,7 +224,7 @@ def _train(
         steps = state.steps_per_epoch - state.offset
         last = state.epoch + 1 if state.offset else epochs
         callbacks = LazyCallbackList(
-            [callback],
+            callbacks=[callback],
             add_history=True,
             model=model,
             epochs=last,

@@ -9,11 +9,14 @@ import keras
 import numpy as np
 from keras.src.random.seed_generator import global_seed_generator
 
+from keras_twins.ops import generator_states
+from keras_twins.ops import set_generator_states
 from keras_twins.training.run.errors import CheckpointMismatchError
 from keras_twins.training.strategies import Distribution
 
+_GENERATORS = "generators"
 # They differ between the processes of a training.
-_LOCAL = frozenset({"seeds", "metrics"})
+_LOCAL = frozenset({"seeds", "metrics", _GENERATORS})
 _SEED_NAME = "seed_generator_state"
 
 
@@ -125,6 +128,10 @@ class TrainingVariables:
             for index, array in enumerate(arrays):
                 path = variables[index].path
                 found[f"{group}/{index:05d}/{path}"] = array
+        for index, array in enumerate(
+            self._of_all_processes(generator_states())
+        ):
+            found[f"{_GENERATORS}/{index:05d}/state"] = array
         return found
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -143,7 +150,10 @@ class TrainingVariables:
         values = {}
         for group in dict.fromkeys(name.partition("/")[0] for name in arrays):
             values[group] = self._of_group(arrays, group)
-            _check(group, self._groups.get(group, ()), values[group])
+        states = values.pop(_GENERATORS, [])
+        for group, found in values.items():
+            _check(group, self._groups.get(group, ()), found)
+        set_generator_states(states)
         for group, found in values.items():
             self._distribution.write(self._groups[group], found)
 

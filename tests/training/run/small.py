@@ -19,6 +19,8 @@ def model(learning_rate=0.05, seed=3):
     x = keras.layers.Dense(8, name="first")(inputs)
     x = keras.layers.BatchNormalization(name="norm")(x)
     branch = keras.layers.Dense(8, activation="relu", name="second")(x)
+    # Without a seed, PyTorch has a generator of its own for it.
+    branch = keras.layers.Dropout(0.3, name="dropout")(branch)
     x = x + DropPath(0.4, name="drop")(branch)
     outputs = keras.layers.Dense(3, activation="softmax", name="last")(x)
     small = keras.Model(inputs, outputs, name="small")

@@ -42,8 +42,10 @@ def test_everything_that_changes_is_read(trained):
     # ones, two moments and an average, and the number of steps.
     assert groups.count("model") == 10
     assert groups.count("optimizer") == 8 * 3 + 1
-    # Keras' own generator, and that of the random depth.
-    assert groups.count("seeds") == 2
+    # Keras' own generator, those of the random depth and of the dropout.
+    assert groups.count("seeds") == 3
+    torch = keras.backend.backend() == "torch"
+    assert groups.count("generators") == (1 if torch else 0)
     # Sum and count of the loss and the accuracy.
     assert groups.count("metrics") == 4
     assert len(set(arrays)) == len(groups)
@@ -52,9 +54,11 @@ def test_everything_that_changes_is_read(trained):
 def test_values_are_written_back(trained):
     variables = TrainingVariables(trained, SingleDevice())
     before = variables.read()
+    # Not every array of bytes is the state of a generator.
+    before = {k: v for k, v in before.items() if "generators" not in k}
     variables.write({name: array + 1 for name, array in before.items()})
-    for name, array in variables.read().items():
-        np.testing.assert_array_equal(array, before[name] + 1)
+    for name, array in before.items():
+        np.testing.assert_array_equal(variables.read()[name], array + 1)
     metrics = variables.metrics_of(before)
     variables.write(metrics)
     after = variables.read()
