@@ -37,6 +37,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "(how fast a data set is read), loop (what the loop of a training "
         "costs), scaling (training on several devices)",
     )
+    _add_options(sub)
+    data_benchmark.add_arguments(sub)
+    training_benchmarks.add_arguments(sub)
+    sub.set_defaults(run=bench)
+
+
+def _add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--short", action="store_true", help="fewer of all")
     sub.add_argument("--rounds", type=positive, help="of speed and scale")
     sub.add_argument("--systems", nargs="+", help="names, or names of groups")
@@ -72,9 +79,6 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "--backends", nargs="+", help="of import, loop and scaling"
     )
     sub.add_argument("--out", type=pathlib.Path, default=_FOLDER)
-    data_benchmark.add_arguments(sub)
-    training_benchmarks.add_arguments(sub)
-    sub.set_defaults(run=bench)
 
 
 def bench(arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ def readable_errors() -> Iterator[None]:
     errors = importlib.import_module("tensorflow").errors
     try:
         yield
-    except errors.InvalidArgumentError as error:
+    except errors.OpError as error:
         raise ValueError(_cause(error.message)) from error
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from keras_twins.training.strategies import Distribution
 
 
+_SIZE = 224
+
+
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Adds `eval`.
 
@@ -52,7 +55,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         default="timm",
         help="whose resize and centre crop",
     )
-    sub.add_argument("--size", type=positive, default=224, help="in pixels")
+    sub.add_argument(
+        "--size",
+        type=positive,
+        help="in pixels (default that of the .keras file, or 224)",
+    )
     sub.add_argument("--batch-size", type=positive, default=64)
     sub.add_argument(
         "--all-classes",
@@ -115,6 +122,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         for name, value in scores.summary().items():
             text = f"{value:.4f}" if name == "loss" else f"{value:.2%}"
             print(f"{name:<6}  {text}")
+        print(f"crop    {arguments.crop}")
         if arguments.out is not None:
             write_results(arguments.out, scores, names)
     where.close()
@@ -125,6 +133,8 @@ def _scores(
     arguments: argparse.Namespace, where: "Distribution"
 ) -> "tuple[ClassificationScores, tuple[str, ...]]":
     """Returns the scores, and the names of what is scored."""
+    import numpy as np
+
     from keras_twins.data.classification import CorruptImages
     from keras_twins.data.classification import image_evaluation_batches
     from keras_twins.data.classification import load_images
@@ -136,20 +146,33 @@ def _scores(
     dataset = load_images(arguments.data, split)
     with where.scope():
         model = _model(arguments)
+    size = _size(arguments, model)
     class_map, names = _classes(arguments, dataset.class_names, model)
     corrupt = CorruptImages(arguments.corrupt)
     batches = image_evaluation_batches(
         dataset,
-        evaluation_crop(arguments.crop, arguments.size),
+        evaluation_crop(arguments.crop, size),
         arguments.batch_size,
         shard=where.shard,
         corrupt=corrupt,
     )
     count = len(dataset.class_names)
     scores = evaluate_classification(model, batches, count, where, class_map)
-    if corrupt.count:
-        print(f"{corrupt.count} images could not be read.")
+    total = int(where.sum_arrays([np.array([corrupt.count])])[0][0])
+    if total and where.is_chief:
+        print(f"{total} images could not be read.")
     return scores, names
+
+
+def _size(arguments: argparse.Namespace, model: "keras.Model") -> int:
+    """Returns the side of the images that the model takes."""
+    own = model.input_shape[1]
+    if own is not None and arguments.size not in (None, own):
+        raise ValueError(
+            f"The model takes images of {own} pixels. Received: --size "
+            f"{arguments.size}"
+        )
+    return own or arguments.size or _SIZE
 
 
 def _classes(
@@ -182,7 +205,7 @@ def _model(arguments: argparse.Namespace) -> "keras.Model":
 
     if isinstance(arguments.model, pathlib.Path):
         return load_saved_model(arguments.model)
-    size = arguments.size
+    size = arguments.size or _SIZE
     return classifier(
         arguments.model,
         weights=arguments.weights or "imagenet",

@@ -25,6 +25,9 @@ from keras_twins.cli.backends import switch_backend
 from keras_twins.preprocessing import CROP_FRACTIONS
 from keras_twins.version import __version__
 
+_INTERRUPTED = 128 + signal.SIGINT
+"""What shells report of a process that was ended from the keyboard."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit code: 0 if all is well, 1 after an error, which is one line on
-        the standard error stream.
+        the standard error stream, 130 after Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     switch_backend(arguments, argv)
@@ -48,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"keras-twins: {_one_line(error)}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("keras-twins: interrupted", file=sys.stderr)
+        return _INTERRUPTED
 
 
 @contextlib.contextmanager

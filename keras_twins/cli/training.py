@@ -66,6 +66,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     sub.set_defaults(run=train, fail=sub.error)
 
     sub = commands.add_parser("recipes", help="the recipes of the paper")
+    sub.add_argument(
+        "name", nargs="?", help="show all settings of one, for `--set`"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
     sub.set_defaults(run=print_recipes)
 
@@ -128,6 +131,11 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
         "--keep", type=positive, default=2, help="how many checkpoints"
     )
     sub.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="go on from checkpoints of other settings",
+    )
+    sub.add_argument(
         "--model-devices",
         type=positive,
         help="devices that share one model, for model_parallel",
@@ -140,8 +148,8 @@ def train(arguments: argparse.Namespace) -> int:
     Args:
         arguments: `recipe`, `data`, `out`, `set`, `model`, `weights`,
             `classes`, `train_split`, `val_split`, `corrupt`, `seed`,
-            `save_minutes`, `keep`, `strategy`, `devices` and
-            `model_devices`.
+            `save_minutes`, `keep`, `accept_changes`, `strategy`, `devices`
+            and `model_devices`.
 
     Returns:
         Exit code: 130 if the training was interrupted.
@@ -165,6 +173,7 @@ def train(arguments: argparse.Namespace) -> int:
         ),
         save_minutes=arguments.save_minutes,
         keep=arguments.keep,
+        accept_changes=arguments.accept_changes,
     )
     out = arguments.out or pathlib.Path("results") / "train" / arguments.recipe
     changes = [change for group in arguments.set for change in group]
@@ -181,16 +190,24 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def print_recipes(arguments: argparse.Namespace) -> int:
-    """Prints the recipes as a table.
+    """Prints the recipes as a table, or all settings of one.
 
     Args:
-        arguments: `json`.
+        arguments: `name` and `json`.
 
     Returns:
         Exit code.
     """
     from keras_twins.training import recipe_rows
+    from keras_twins.training import recipe_settings
 
+    if arguments.name is not None:
+        settings = recipe_settings(arguments.name)
+        if arguments.json:
+            print(json.dumps(settings, indent=2))
+        else:
+            print(text_table([[k, str(v)] for k, v in settings.items()], 2))
+        return 0
     rows = recipe_rows()
     if arguments.json:
         print(json.dumps(rows, indent=2))

@@ -1,8 +1,6 @@
 """Training and evaluation of detection: from data sets to what models take.
 
-Everything is `tf.data`, whatever the backend of Keras. Where JAX or PyTorch
-run on a GPU, `tf.config.set_visible_devices([], "GPU")` before the first use
-keeps TensorFlow from reserving its memory.
+Everything is `tf.data`, whatever the backend of Keras.
 """
 
 from typing import TYPE_CHECKING

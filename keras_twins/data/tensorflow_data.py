@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from keras_twins.ops import Tensor
+from keras_twins.ops import leave_accelerators_to_keras
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 def require_tensorflow() -> None:
-    """Makes sure that `tf.data` is there.
+    """Makes sure that `tf.data` is there, and leaves GPUs to the backend.
 
     Raises:
         ImportError: If TensorFlow is missing; the message names the extra.
@@ -23,6 +24,7 @@ def require_tensorflow() -> None:
             "This data set is read with `tf.data`, on every backend of Keras. "
             'Install TensorFlow with `pip install "keras-twins[tensorflow]"`.'
         ) from error
+    leave_accelerators_to_keras()
 
 
 def map_in_order(

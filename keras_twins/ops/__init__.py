@@ -1,5 +1,6 @@
 """Pure tensor functions and the only branches on the backend."""
 
+from keras_twins.ops.accelerators import leave_accelerators_to_keras
 from keras_twins.ops.activation import gelu
 from keras_twins.ops.attention import attend
 from keras_twins.ops.convolution import convolve_3x3
@@ -50,6 +51,7 @@ __all__ = [
     "generator_states",
     "has_replicas",
     "layer_norm",
+    "leave_accelerators_to_keras",
     "merge_windows",
     "moments_of_processes",
     "pad_to_multiple",

@@ -25,6 +25,7 @@ from keras_twins.training.recipe_training import train
 from keras_twins.training.recipes import RECIPES
 from keras_twins.training.recipes import find_recipe
 from keras_twins.training.recipes import recipe_rows
+from keras_twins.training.recipes import recipe_settings
 from keras_twins.training.run import FitResult
 from keras_twins.training.run import fit_resumable
 from keras_twins.training.schedules import WarmupPolynomialDecay
@@ -64,6 +65,7 @@ __all__ = [
     "merge_lora",
     "override",
     "recipe_rows",
+    "recipe_settings",
     "save_lora",
     "train",
     "without_decay",

@@ -39,7 +39,8 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     kept = [keras.ops.copy(variable.value) for variable, _ in pairs]
     try:
         for variable, average in pairs:
-            variable.assign(average.value)
+            # A copy: `predict` on JAX gives away what it computes with.
+            variable.assign(keras.ops.copy(average.value))
         yield
     finally:
         for (variable, _), value in zip(pairs, kept, strict=True):

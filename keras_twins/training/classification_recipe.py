@@ -104,6 +104,7 @@ class ClassificationRecipe:
     source: str
 
     def __post_init__(self) -> None:
+        _check_dtype(self.dtype)
         if isinstance(self.variant, str):
             variant_config(self.variant)
         for name in _COUNTS:
@@ -236,3 +237,14 @@ class ClassificationRecipe:
             Cross-entropy with targets that are mixed and smoothed already.
         """
         return keras.losses.CategoricalCrossentropy()
+
+
+def _check_dtype(dtype: str) -> None:
+    """Raises an error where weights would be too coarse to be trained."""
+    policy = keras.dtype_policies.get(dtype)
+    if policy.variable_dtype in ("float16", "bfloat16"):
+        raise ValueError(
+            "`dtype` must keep weights in float32: most updates of a training "
+            f"are too small for {policy.variable_dtype}. Received: "
+            f"dtype={dtype!r}; `mixed_{policy.variable_dtype}` would do."
+        )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_twins.data.classification import CorruptImages
 from keras_twins.data.classification import load_images
@@ -21,6 +22,7 @@ from keras_twins.training.run import fit_resumable
 from keras_twins.training.run import write_provenance
 from keras_twins.training.strategies import Distribution
 from keras_twins.training.strategies import distribution
+from keras_twins.training.strategies import on_chief
 from keras_twins.training.tasks import Task
 from keras_twins.training.tasks import classification_task
 from keras_twins.training.tasks import detection_task
@@ -51,6 +53,8 @@ class TrainingOptions:
         save_minutes: Time between two checkpoints; there is one after every
             epoch anyway.
         keep: Number of checkpoints that are kept, beside the best one.
+        accept_changes: Whether to go on from checkpoints of other settings,
+            such as fewer epochs.
         tensorboard: Whether to write event files.
         verbose: Whether to show the progress.
     """
@@ -66,6 +70,7 @@ class TrainingOptions:
     splits: tuple[str, str | None] = ("train", "val")
     save_minutes: float = 10.0
     keep: int = 2
+    accept_changes: bool = False
     tensorboard: bool = True
     verbose: bool = True
 
@@ -82,7 +87,7 @@ def train(
     The folder of the results has checkpoints, `run.json` (the effective
     recipe, versions, devices), `log.csv`, `curves.png`, and at the end
     `model.keras`, with the moving average of the weights if the recipe has
-    one. Classifiers also get `scores.json`, `classes.txt` and a picture of
+    one. Classifiers also get `scores.json`, `report.txt` and pictures of
     what is taken for what.
 
     Args:
@@ -118,14 +123,15 @@ def train(
     corrupt = CorruptImages(options.corrupt)
     task = build_task(recipe, row, data, options, where, corrupt)
     configuration = describe(recipe, row, data, options, where)
-    if where.is_chief:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_provenance(folder / "run.json", configuration)
+    if options.verbose and where.is_chief:
+        print(_first_line(recipe, task, where), flush=True)
     result = _fit(task, folder, configuration, options, where)
     if result.status == "finished":
         _finish(task, folder, where)
-    if corrupt.count and options.verbose:
-        print(f"{corrupt.count} images could not be read.", flush=True)
+    left_out = np.array([corrupt.count], "int64")
+    total = int(where.sum_arrays([left_out])[0][0])
+    if total and options.verbose and where.is_chief:
+        print(f"{total} times, an image could not be read.", flush=True)
     where.close()
     return result
 
@@ -185,11 +191,16 @@ def describe(
     Returns:
         `recipe`, `settings`, `data`, `options` and `distribution`.
     """
+    chosen = dataclasses.asdict(options)
+    if isinstance(row, ClassificationRecipe):
+        # Its recipe and its data have these.
+        for option in ("variant", "weights", "num_classes"):
+            del chosen[option]
     return {
         "recipe": name,
         "settings": dataclasses.asdict(row),
         "data": os.fspath(data),
-        "options": dataclasses.asdict(options),
+        "options": chosen,
         "distribution": {
             "strategy": where.name,
             "devices": where.num_devices,
@@ -205,6 +216,10 @@ def _fit(
     options: TrainingOptions,
     where: Distribution,
 ) -> FitResult:
+    def begin() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_provenance(folder / "run.json", configuration)
+
     # Another machine, or more devices, may go on with the same training.
     identity = {key: configuration[key] for key in ("recipe", "settings")}
     identity["seed"] = options.seed
@@ -224,13 +239,39 @@ def _fit(
         verbose=options.verbose,
         tensorboard=options.tensorboard,
         configuration=identity,
+        accept_changes=options.accept_changes,
+        begin=begin,
     )
 
 
 def _finish(task: Task, folder: pathlib.Path, where: Distribution) -> None:
+    """Writes the trained model, then how it does."""
+    with where.scope(), averaged_weights(task.model):
+        values = where.read(task.model.weights)
+    path = folder / "model.keras"
+    on_chief(where, lambda: _write_model(task.model, values, path, where))
     if task.report is not None:
         task.report(folder)
-    with where.scope(), averaged_weights(task.model):
-        if where.is_chief:
-            save_model(task.model, folder / "model.keras")
-    where.barrier()
+
+
+def _write_model(
+    model: keras.Model,
+    values: list[np.ndarray],
+    path: pathlib.Path,
+    where: Distribution,
+) -> None:
+    # Not in the scope of the distribution, where Keras would make variables
+    # in all processes. The copy is on one device.
+    copy = type(model).from_config(model.get_config())
+    for variable, value in zip(copy.weights, values, strict=True):
+        variable.assign(value)
+    save_model(copy, path)
+
+
+def _first_line(recipe: str, task: Task, where: Distribution) -> str:
+    weights = task.model.count_params()
+    return (
+        f"{recipe}: {weights:,} parameters, {task.epochs} epochs of "
+        f"{task.steps_per_epoch} steps of {task.images_per_step} images, "
+        f"{where.num_devices} device(s) by strategy {where.name}"
+    )

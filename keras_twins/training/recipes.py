@@ -1,7 +1,10 @@
 """All recipes together, and what the paper reached with them."""
 
+import dataclasses
 import difflib
+from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import Any
 
 from keras_twins.config import TwinsConfig
 from keras_twins.training.classification_recipes import CLASSIFICATION_RECIPES
@@ -67,6 +70,37 @@ def find_recipe(name: str) -> Recipe:
         f"There is no such recipe. {hint}There are {', '.join(RECIPES)}. "
         f"Received: {name!r}"
     )
+
+
+def recipe_settings(name: str) -> dict[str, Any]:
+    """Returns the settings of a recipe by the names that `override` takes.
+
+    Args:
+        name: A key of `RECIPES`.
+
+    Returns:
+        Values by name, those of parts with a dot: `augmentation.mixup`.
+
+    Raises:
+        ValueError: If there is no such recipe.
+
+    Example:
+
+    ```python
+    from keras_twins.training import recipe_settings
+
+    rate = recipe_settings("imagenet/svt_base")["learning_rate"]
+    ```
+    """
+    return dict(_flat(dataclasses.asdict(find_recipe(name))))
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{key}", x) for key, x in _flat(value))
+        else:
+            yield name, value
 
 
 def recipe_rows() -> list[dict[str, str]]:

@@ -79,6 +79,15 @@ def test_training_goes_on_as_if_nothing_was_averaged():
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+def test_predictions_do_not_use_the_average_up():
+    model = compiled()
+    expected = average(trained(model))
+    for _ in range(2):
+        with averaged_weights(model):
+            model.predict(INPUTS, verbose=0)
+            assert_weights(model, expected, rtol=1e-5)
+
+
 def test_weights_return_after_an_error():
     model = compiled()
     values = trained(model)

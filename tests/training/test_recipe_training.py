@@ -20,11 +20,11 @@ QUIET = TrainingOptions(verbose=False, tensorboard=False)
 RESULTS = {
     "checkpoints",
     "classes.png",
-    "classes.txt",
     "confusion.png",
     "curves.png",
     "log.csv",
     "model.keras",
+    "report.txt",
     "run.json",
     "scores.json",
 }

@@ -40,8 +40,7 @@ def mix_batch(
         labels: Classes of shape `(batch,)`, integers.
         seed: Two numbers, others than those of the pictures. What a group
             becomes follows from them and the group's number alone.
-        first: Position of the first picture in the stream of all processes,
-            a whole number of groups.
+        first: Position of the first picture in the stream of all processes.
         num_classes: Number of classes.
         augmentation: Sizes and rates.
 
@@ -50,7 +49,7 @@ def mix_batch(
         `float32`, with sum 1.
 
     Raises:
-        ValueError: If the batch is not a whole number of groups.
+        ValueError: If the batch has no known size.
     """
     import tensorflow as tf
 
@@ -69,6 +68,22 @@ def mix_batch(
         mixed.append((of_images, mix_targets(targets[rows], drawn, size)))
     groups, of_groups = zip(*mixed, strict=True)
     return tf.concat(groups, 0), tf.concat(of_groups, 0)
+
+
+def group_size(batch: int, mix_group: int | None) -> int:
+    """Returns how many pictures of a batch are mixed with each other.
+
+    Args:
+        batch: Pictures in the batch of a process.
+        mix_group: How many are asked for; `None` for all.
+
+    Returns:
+        The largest number up to `mix_group` that cuts the batch into whole
+        groups. Where that would be less than half of it, the whole batch.
+    """
+    most = min(mix_group or batch, batch)
+    found = next(n for n in range(most, 0, -1) if batch % n == 0)
+    return found if 2 * found > most else batch
 
 
 def smooth_targets(
@@ -145,7 +160,7 @@ def draw_rectangle(image_size: Tensor, share: Tensor, seed: Tensor) -> Tensor:
         ]
     )
     low = tf.maximum(centre - sides // 2, 0)
-    high = tf.minimum(centre + (sides + 1) // 2, image_size)
+    high = tf.minimum(centre + sides // 2, image_size)
     return tf.concat([low, high], axis=0)
 
 
@@ -218,13 +233,7 @@ def _group_size(batch: int | None, group: int | None) -> int:
             "`images` must have a known batch size, as those of "
             "`dataset.batch(..., drop_remainder=True)`. Received: batch=None"
         )
-    if batch % (group or batch):
-        raise ValueError(
-            "The batch of a process must be a whole number of groups. Choose "
-            "another batch size, or `mix_group=None` to mix all of it. "
-            f"Received: batch={batch}, mix_group={group}"
-        )
-    return group or batch
+    return group_size(batch, group)
 
 
 def _rate_of_cutting(augmentation: ImageAugmentation) -> float:

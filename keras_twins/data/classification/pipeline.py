@@ -1,8 +1,6 @@
 """From sets of images to the batches that models take.
 
-Everything is `tf.data`, whatever the backend of Keras. Where JAX or PyTorch
-run on a GPU, `tf.config.set_visible_devices([], "GPU")` before the first use
-keeps TensorFlow from reserving its memory.
+Everything is `tf.data`, whatever the backend of Keras.
 """
 
 from typing import TYPE_CHECKING
@@ -64,9 +62,8 @@ def image_batches(
 
     Raises:
         ImportError: If TensorFlow is missing.
-        ValueError: If there are fewer images than in a batch, the batch of a
-            process is no whole number of groups, or an argument is out of
-            range.
+        ValueError: If there are fewer images than in a batch, or an argument
+            is out of range.
 
     Example:
 
@@ -109,7 +106,7 @@ def image_batches(
         augmentation.size,
         reading.local_batch_size,
     )
-    whole = report_bad(batches, process, corrupt or CorruptImages())
+    whole = report_bad(batches, process, _checked(corrupt))
     mixed = map_in_order(replace_bad(whole), mix)
     return mixed.prefetch(tf.data.AUTOTUNE)
 
@@ -166,7 +163,7 @@ def image_evaluation_batches(
     size = reading.local_batch_size
     filled = rows.concatenate(_empty_rows(rows, steps * size - own))
     batches = process_rows(filled, process, crop.crop, size)
-    whole = report_bad(batches, process, corrupt or CorruptImages())
+    whole = report_bad(batches, process, _checked(corrupt))
     known = tf.data.experimental.assert_cardinality(steps)
     results = map_in_order(whole, output).apply(known)
     return results.prefetch(tf.data.AUTOTUNE)
@@ -181,3 +178,14 @@ def _empty_rows(rows: "tf.data.Dataset", count: int) -> "tf.data.Dataset":
         key: tf.zeros(spec.shape, spec.dtype) for key, spec in specs.items()
     }
     return tf.data.Dataset.from_tensors(empty).repeat(count)
+
+
+def _checked(corrupt: CorruptImages | None) -> CorruptImages:
+    if corrupt is None:
+        return CorruptImages()
+    if not isinstance(corrupt, CorruptImages):
+        raise ValueError(
+            "`corrupt` must be a `CorruptImages`, such as "
+            f"`CorruptImages('skip')`. Received: corrupt={corrupt!r}"
+        )
+    return corrupt

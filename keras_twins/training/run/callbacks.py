@@ -19,7 +19,11 @@ from keras_twins.training.run.state import TrainingState
 from keras_twins.training.strategies import Distribution
 
 _AGREEMENT_STEPS = 20
-"""Processes ask each other every so many steps."""
+"""Processes ask each other after so many steps at most."""
+
+_AGREEMENT_SECONDS = 5.0
+"""Processes ask each other after about this time; launchers that end a
+training do not wait for long."""
 
 
 class LazyCallbackList(keras.callbacks.CallbackList):
@@ -94,6 +98,8 @@ class TrainingCallback(keras.callbacks.Callback):
         self._monitor = monitor
         self._begin_step = 0
         self._begin_time = 0.0
+        self._looked = (0, time.monotonic())
+        self._next_look = 0
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, float] | None = None
@@ -165,7 +171,7 @@ class TrainingCallback(keras.callbacks.Callback):
         """Returns whether to wait for the numbers of this step."""
         if self._distribution.num_processes > 1:
             # All of them, or none: they wait for each other.
-            return self._state.step % _AGREEMENT_STEPS == 0
+            return self._state.step >= self._next_look
         return (
             self._stop.requested
             or self._saver.is_due(self._state.step)
@@ -177,6 +183,7 @@ class TrainingCallback(keras.callbacks.Callback):
         numbers = {name: _number(value) for name, value in logs.items()}
         self._check(numbers)
         self._progress.step(numbers)
+        self._plan_next_look()
         asked = self._stop.requested
         due = self._saver.is_due(state.step)
         stop, save = self._agree(asked), self._agree(asked or due)
@@ -187,6 +194,20 @@ class TrainingCallback(keras.callbacks.Callback):
             self._saver.save(state)
         if stop:
             self._interrupt()
+
+    def _plan_next_look(self) -> None:
+        """Finds the next step in which all processes ask each other."""
+        number = self._distribution.num_processes
+        if number == 1:
+            return
+        (step, before), now = self._looked, time.monotonic()
+        self._looked = (self._state.step, now)
+        own = (now - before) / max(self._state.step - step, 1)
+        total = self._distribution.sum_arrays([np.array([own])])[0][0]
+        steps = int(_AGREEMENT_SECONDS * number / max(total, 1e-3))
+        self._next_look = self._state.step + min(
+            max(steps, 1), _AGREEMENT_STEPS
+        )
 
     def _interrupt(self) -> None:
         self.interrupted = True

@@ -28,6 +28,7 @@ from keras_twins.training.run.state import TrainingState
 from keras_twins.training.run.state import TrainingVariables
 from keras_twins.training.strategies import Distribution
 from keras_twins.training.strategies import SingleDevice
+from keras_twins.training.strategies import on_chief
 
 _NOTE = (
     "The training ends after this step with a checkpoint. Once more ends it "
@@ -72,6 +73,7 @@ def fit_resumable(
     tensorboard: bool = True,
     configuration: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
+    begin: Callable[[], object] | None = None,
 ) -> FitResult:
     """Trains a model with `fit`, or goes on with a training of this folder.
 
@@ -97,7 +99,8 @@ def fit_resumable(
         images_per_step: Images of a step, over all devices.
         save_seconds: Time between checkpoints within an epoch.
         save_steps: Steps between checkpoints within an epoch. Several
-            processes look every 20 steps whether one is due.
+            processes look every five seconds, or every 20 steps, whether one
+            is due.
         keep: Number of checkpoints that are kept, beside the best one.
         validate: From the model to scores of held-out data, by names that
             begin with `val_`; called after every epoch, by every process.
@@ -110,6 +113,8 @@ def fit_resumable(
         configuration: What the training does, whatever JSON can hold. A
             checkpoint of another configuration is refused.
         accept_changes: Whether to go on from it anyway.
+        begin: Called by the first process once the folder is known to be of
+            this training, before its first step.
 
     Returns:
         History and end of the training.
@@ -164,6 +169,8 @@ def fit_resumable(
         variables = TrainingVariables(model, distribution)
         found = find_checkpoint(checkpoints, distribution)
         state = resumed_state(found, state, accept_changes)
+        if begin is not None:
+            on_chief(distribution, begin)
         saver = Saver(
             checkpoints, variables, distribution, save_seconds, save_steps
         )
@@ -175,6 +182,8 @@ def fit_resumable(
         )
         if found is not None:
             _restore(variables, found, state, callback)
+            if distribution.is_chief:
+                saver.mark_again(state)
             progress.note(f"The training goes on from {found.path}.")
         saver.begin(state.step)
         del found

@@ -9,13 +9,14 @@ from keras_twins.training.run.state import TrainingState
 
 _INTERVAL = 1.0
 _BAR = 20
+_LINE_SECONDS = 120.0
 
 
 class Progress:
     """Shows speed, losses and the time that is left.
 
     In a terminal, a line that is written anew once a second; elsewhere, a
-    line for each epoch.
+    line for each epoch, and one every two minutes within it.
 
     Args:
         state: Where the training is.
@@ -41,6 +42,7 @@ class Progress:
         self._ends = [0.0, 0]
         self._epoch_end = time.monotonic()
         self._has_bar = False
+        self._line_at = time.monotonic()
 
     def is_due(self) -> bool:
         """Returns whether it is time to look at the numbers."""
@@ -65,8 +67,12 @@ class Progress:
         """
         self._shown_at = time.monotonic()
         self._speed.measure(self._state.step)
-        if self._stream is not None and self._stream.isatty():
+        if self._stream is None:
+            return
+        if self._stream.isatty():
             self._show_bar(logs)
+        elif self._shown_at - self._line_at >= _LINE_SECONDS:
+            self.note(self._status(logs))
 
     def end_steps(self) -> None:
         """Ends the steps of an epoch; validation may follow."""
@@ -99,6 +105,7 @@ class Progress:
         """
         if self._stream is None:
             return
+        self._line_at = time.monotonic()
         start = "\r\x1b[K" if self._has_bar else ""
         self._has_bar = False
         self._stream.write(f"{start}{text}\n")
@@ -110,6 +117,15 @@ class Progress:
         return self._images_per_step / seconds if seconds else None
 
     def _show_bar(self, logs: Mapping[str, float]) -> None:
+        text = self._status(logs)
+        # A line that breaks could not be written anew.
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r\x1b[K{text[:width]}")  # pyright: ignore
+        self._stream.flush()  # pyright: ignore
+        self._has_bar = True
+
+    def _status(self, logs: Mapping[str, float]) -> str:
+        """Returns how far the epoch is."""
         state = self._state
         total = state.steps_per_epoch
         done = min(state.offset, total)
@@ -120,12 +136,7 @@ class Progress:
             text += f" {_count(speed)} images/s"
             text += f", {self._left(state.epoch + 1)} for the epoch"
             text += f", {self._left(self._epochs)} in all"
-        text += f", {_numbers(logs)}"
-        # A line that breaks could not be written anew.
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\x1b[K{text[:width]}")  # pyright: ignore
-        self._stream.flush()  # pyright: ignore
-        self._has_bar = True
+        return f"{text}, {_numbers(logs)}"
 
     def _left(self, epochs: int) -> str:
         """Returns the time until so many epochs are over."""

@@ -13,6 +13,7 @@ from keras_twins.training.run.checkpoints import CheckpointFolder
 from keras_twins.training.run.errors import CheckpointMismatchError
 from keras_twins.training.run.state import TrainingState
 from keras_twins.training.strategies import Distribution
+from keras_twins.training.strategies import on_chief
 
 _SHOWN = 8
 
@@ -33,13 +34,14 @@ def find_checkpoint(
         CorruptCheckpointError: If all are damaged.
         CheckpointMismatchError: If the processes do not see the same folder.
     """
-    found = None
-    if distribution.is_chief:
+    looked: list[Checkpoint | None] = []
+
+    def look() -> None:
         folder.remove_drafts()
-        found = folder.latest()
-    distribution.barrier()
-    if not distribution.is_chief:
-        found = folder.latest()
+        looked.append(folder.latest())
+
+    on_chief(distribution, look)
+    found = looked[0] if looked else folder.latest()
     step = np.array([-1 if found is None else found.state["step"]], "int64")
     total = int(distribution.sum_arrays([step])[0][0])
     if total != distribution.num_processes * int(step[0]):
@@ -83,7 +85,7 @@ def resumed_state(
         raise CheckpointMismatchError(
             f"{found.path} is of another training: {shown}{more}. Train with "
             "the configuration of the checkpoint, in another folder, or with "
-            "`accept_changes=True`."
+            "`accept_changes=True` (`--accept-changes`)."
         )
     return dataclasses.replace(state, configuration=fresh.configuration)
 

@@ -1,5 +1,6 @@
 """When a training writes checkpoints, and what if it cannot."""
 
+import contextlib
 import time
 import warnings
 
@@ -88,6 +89,18 @@ class Saver:
         if self._distribution.is_chief:
             self._try_to_write(arrays, state, is_best)
         self.begin(state.step)
+
+    def mark_again(self, state: TrainingState) -> None:
+        """Marks the checkpoint that a training goes on from, if it is best.
+
+        A training may be killed between writing it and marking it.
+
+        Args:
+            state: Where the training is.
+        """
+        if state.best is not None and state.best["step"] == state.step:
+            with contextlib.suppress(OSError):
+                self.folder.mark_best(state.step)
 
     def finish(self, state: TrainingState) -> None:
         """Sees to it that the last state is on the disk.

@@ -2,6 +2,7 @@
 
 from keras_twins.training.strategies.base import Distribution
 from keras_twins.training.strategies.base import SingleDevice
+from keras_twins.training.strategies.chief import on_chief
 from keras_twins.training.strategies.choice import STRATEGIES
 from keras_twins.training.strategies.choice import distribution
 from keras_twins.training.strategies.torch_processes import TorchProcesses
@@ -12,4 +13,5 @@ __all__ = [
     "SingleDevice",
     "TorchProcesses",
     "distribution",
+    "on_chief",
 ]

@@ -15,6 +15,7 @@ from keras_twins.training.classification_recipe import ClassificationRecipe
 from keras_twins.training.evaluation import ClassificationEvaluator
 from keras_twins.training.results import write_results
 from keras_twins.training.strategies import Distribution
+from keras_twins.training.strategies import on_chief
 from keras_twins.training.tasks.task import Scores
 from keras_twins.training.tasks.task import Task
 from keras_twins.training.tasks.task import local_batch
@@ -115,8 +116,10 @@ class _Validation:
     def report(self, folder: pathlib.Path) -> None:
         with averaged_weights(self._model):
             scores = self._evaluator.evaluate(self._batches)
-        if self._distribution.is_chief:
-            write_results(folder, scores, self._dataset.class_names)
+        names = self._dataset.class_names
+        on_chief(
+            self._distribution, lambda: write_results(folder, scores, names)
+        )
 
 
 def _model(

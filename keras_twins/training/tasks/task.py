@@ -96,6 +96,6 @@ def validates_here(distribution: Distribution) -> bool:
         distribution: Where the model is trained.
 
     Returns:
-        Whether each process has one device.
+        Whether a process computes its own images on one device of its own.
     """
-    return distribution.num_devices == distribution.num_processes
+    return distribution.num_devices == 1 or distribution.name == "ddp"

@@ -8,6 +8,7 @@ from keras_twins.data.classification.augmentation import ImageAugmentation
 from keras_twins.data.classification.mixing import Mixing
 from keras_twins.data.classification.mixing import draw_mixing
 from keras_twins.data.classification.mixing import draw_rectangle
+from keras_twins.data.classification.mixing import group_size
 from keras_twins.data.classification.mixing import mix_batch
 from keras_twins.data.classification.mixing import mix_images
 from keras_twins.data.classification.mixing import mix_targets
@@ -82,10 +83,10 @@ def test_rectangle_inside():
     )
     top, left, bottom, right = found.T
     inside = (top > 0) & (bottom < 40) & (left > 0) & (right < 50)
-    # The centre is uniform: 19 of 40 rows, 24 of 50 columns.
-    assert_rate(inside, 19 / 40 * 24 / 50)
+    # The centre is uniform: 19 of 40 rows, 25 of 50 columns.
+    assert_rate(inside, 19 / 40 * 25 / 50)
     np.testing.assert_array_equal((bottom - top)[inside], 20)
-    np.testing.assert_array_equal((right - left)[inside], 25)
+    np.testing.assert_array_equal((right - left)[inside], 24)
     # The first row as centre: 10 of the 20 rows are left.
     assert (bottom - top).min() == 10
     assert (top >= 0).all() and (bottom <= 40).all()
@@ -94,10 +95,13 @@ def test_rectangle_inside():
 
 
 @pytest.mark.parametrize(
-    ("share", "sides"), [(1.0, (0, 0)), (0.99, (4, 5)), (0.8, (17, 22))]
+    ("share", "sides"), [(1.0, (0, 0)), (0.99, (4, 4)), (0.8, (16, 22))]
 )
 def test_sides_of_the_rectangle(share, sides):
-    """Rounded down; 40 * sqrt(0.2) is 17.9, 50 * sqrt(0.2) is 22.4."""
+    """Rounded down, then to an even number, as the recipe's halves are.
+
+    40 * sqrt(0.2) is 17.9, 50 * sqrt(0.2) is 22.4.
+    """
     share = tf.constant(share, "float64")
     found = draw_many(lambda seed: draw_rectangle(SIZE, share, seed), 200)
     sizes = found[:, 2:] - found[:, :2]
@@ -225,10 +229,19 @@ def test_without_mixing():
     np.testing.assert_allclose(targets, wanted, rtol=1e-6)
 
 
-def test_batch_must_be_whole_groups():
-    rules = ImageAugmentation(mix_group=4)
-    with pytest.raises(ValueError, match="batch=6, mix_group=4"):
-        mix_batch(numbered(6), tf.range(6), [0, 0], 0, 6, rules)
+@pytest.mark.parametrize(
+    ("batch", "asked", "found"),
+    [
+        (1024, 128, 128),
+        (64, 128, 64),
+        (200, 128, 100),
+        (6, 4, 3),
+        (131, 128, 131),
+        (6, None, 6),
+    ],
+)
+def test_groups_cut_the_batch_into_whole_ones(batch, asked, found):
+    assert group_size(batch, asked) == found
 
 
 def test_batch_must_be_known():

@@ -23,10 +23,11 @@ class Process:
     num_processes: int = 2
     waited: int = 0
 
-    def barrier(self):
-        self.waited += 1
-
     def sum_arrays(self, arrays):
+        if arrays[0].dtype == "int32":
+            # Whether the chief has failed; the other one has not.
+            self.waited += 1
+            return arrays
         return [array + self.other for array in arrays]
 
 
