@@ -9,10 +9,10 @@ from keras_twins.training.run.errors import CheckpointMismatchError
 from keras_twins.training.run.errors import CheckpointWriteError
 from keras_twins.training.run.errors import CorruptCheckpointError
 from keras_twins.training.run.errors import NonFiniteLossError
-from keras_twins.training.run.fit import FitResult
 from keras_twins.training.run.fit import fit_resumable
 from keras_twins.training.run.provenance import describe_run
 from keras_twins.training.run.provenance import write_provenance
+from keras_twins.training.run.result import FitResult
 from keras_twins.training.run.signals import StopSignals
 
 __all__ = [

@@ -1,24 +1,24 @@
 """A training that can be ended at any time, and goes on where it was."""
 
-import dataclasses
 import os
 import pathlib
 import sys
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
-from typing import Literal
+from typing import TextIO
 
 import keras
 
 from keras_twins.training.run.building import build_for_training
 from keras_twins.training.run.building import check_model
-from keras_twins.training.run.callbacks import LazyCallbackList
 from keras_twins.training.run.callbacks import TrainingCallback
 from keras_twins.training.run.checkpoints import Checkpoint
 from keras_twins.training.run.checkpoints import CheckpointFolder
+from keras_twins.training.run.lazy_callbacks import LazyCallbackList
 from keras_twins.training.run.logs import RunLogs
 from keras_twins.training.run.progress import Progress
+from keras_twins.training.run.result import FitResult
 from keras_twins.training.run.resuming import find_checkpoint
 from keras_twins.training.run.resuming import plain
 from keras_twins.training.run.resuming import resumed_state
@@ -34,25 +34,6 @@ _NOTE = (
     "The training ends after this step with a checkpoint. Once more ends it "
     "at once."
 )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FitResult:
-    """What became of a training.
-
-    Args:
-        history: What was measured, a list over all epochs for each name.
-        status: `"finished"`, or `"interrupted"` if there is more to train.
-        step: Number of steps so far.
-        best: Value, epoch and step of the best validation, if there was one.
-        checkpoint: The newest checkpoint.
-    """
-
-    history: dict[str, list[float]]
-    status: Literal["finished", "interrupted"]
-    step: int
-    best: dict[str, float] | None = None
-    checkpoint: pathlib.Path | None = None
 
 
 def fit_resumable(
@@ -158,8 +139,7 @@ def fit_resumable(
     ```
     """
     distribution = distribution or SingleDevice()
-    _check_numbers(epochs, steps_per_epoch, images_per_step)
-    check_model(model, steps_per_epoch)
+    _check_arguments(model, epochs, steps_per_epoch, images_per_step)
     checkpoints = CheckpointFolder(pathlib.Path(folder, "checkpoints"), keep)
     state = TrainingState(
         steps_per_epoch=steps_per_epoch, configuration=plain(configuration)
@@ -169,21 +149,18 @@ def fit_resumable(
         variables = TrainingVariables(model, distribution)
         found = find_checkpoint(checkpoints, distribution)
         state = resumed_state(found, state, accept_changes)
-        if begin is not None:
-            on_chief(distribution, begin)
+        on_chief(distribution, begin or _nothing)
         saver = Saver(
             checkpoints, variables, distribution, save_seconds, save_steps
         )
-        shown = sys.stdout if verbose and distribution.is_chief else None
+        shown = _stream(verbose, distribution)
         progress = Progress(state, epochs, images_per_step, shown)
         logs = RunLogs(folder, tensorboard, enabled=distribution.is_chief)
         callback = TrainingCallback(
             state, saver, progress, logs, stop, distribution, validate, monitor
         )
         if found is not None:
-            _restore(variables, found, state, callback)
-            if distribution.is_chief:
-                saver.mark_again(state)
+            _restore(variables, found, state, callback, saver)
             progress.note(f"The training goes on from {found.path}.")
         saver.begin(state.step)
         del found
@@ -191,6 +168,14 @@ def fit_resumable(
             _train(model, batches, epochs, state, callback, distribution)
         saver.finish(state)
     return _result(state, callback.interrupted, checkpoints)
+
+
+def _nothing() -> None:
+    """What is done where nothing is asked for."""
+
+
+def _stream(verbose: bool, distribution: Distribution) -> TextIO | None:
+    return sys.stdout if verbose and distribution.is_chief else None
 
 
 def _result(
@@ -210,8 +195,10 @@ def _restore(
     found: Checkpoint,
     state: TrainingState,
     callback: TrainingCallback,
+    saver: Saver,
 ) -> None:
     variables.write(found.arrays)
+    saver.mark_again(state)
     if 0 < state.offset < state.steps_per_epoch:
         metrics = variables.metrics_of(found.arrays)
         callback.restore_metrics = lambda: variables.write(metrics)
@@ -251,8 +238,8 @@ def _train(
         )
 
 
-def _check_numbers(
-    epochs: int, steps_per_epoch: int, images_per_step: int
+def _check_arguments(
+    model: keras.Model, epochs: int, steps_per_epoch: int, images_per_step: int
 ) -> None:
     if min(epochs, steps_per_epoch, images_per_step) < 1:
         raise ValueError(
@@ -260,3 +247,4 @@ def _check_numbers(
             f"positive. Received: {epochs=}, {steps_per_epoch=}, "
             f"{images_per_step=}"
         )
+    check_model(model, steps_per_epoch)

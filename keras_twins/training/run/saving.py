@@ -98,7 +98,8 @@ class Saver:
         Args:
             state: Where the training is.
         """
-        if state.best is not None and state.best["step"] == state.step:
+        best = state.best is not None and state.best["step"] == state.step
+        if best and self._distribution.is_chief:
             with contextlib.suppress(OSError):
                 self.folder.mark_best(state.step)
 
