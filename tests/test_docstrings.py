@@ -20,6 +20,9 @@ import keras_twins.export
 import keras_twins.imagenet
 import keras_twins.segmentation
 import keras_twins.training
+import keras_twins.training.evaluation
+import keras_twins.training.run
+import keras_twins.training.strategies
 import keras_twins.weights
 from tests.compiling import slow_but_on
 from tests.tiny import images
@@ -58,6 +61,9 @@ def _public():
         keras_twins.layers,
         keras_twins.segmentation,
         keras_twins.training,
+        keras_twins.training.evaluation,
+        keras_twins.training.run,
+        keras_twins.training.strategies,
         keras_twins.weights,
         *_integrations(),
     ):

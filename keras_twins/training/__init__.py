@@ -10,6 +10,7 @@ from keras_twins.training.distillation import DistilledModel
 from keras_twins.training.evaluation import ClassificationScores
 from keras_twins.training.evaluation import evaluate_classification
 from keras_twins.training.layer_decay import LayerDecayAdamW
+from keras_twins.training.layer_decay import layer_scales
 from keras_twins.training.lora import enable_lora
 from keras_twins.training.lora import load_lora
 from keras_twins.training.lora import merge_lora
@@ -61,6 +62,7 @@ __all__ = [
     "exempt_from_decay",
     "find_recipe",
     "fit_resumable",
+    "layer_scales",
     "load_lora",
     "merge_lora",
     "override",

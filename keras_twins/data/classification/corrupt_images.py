@@ -67,7 +67,8 @@ class CorruptImages:
         if self.policy == "error":
             raise ValueError(
                 f"{name} cannot be decoded: {reason}. Replace or remove the "
-                'file, or leave out such files with `CorruptImages("skip")`.'
+                'file, or leave out such files: `CorruptImages("skip")`, or '
+                "--corrupt skip."
             )
         with self._lock:
             known = name in self._names
