@@ -16,6 +16,9 @@ from keras_twins.benchmark.inputs import random_labels
 from keras_twins.benchmark.keras_steps import adamw
 from keras_twins.benchmark.worker import find_function
 
+_WARM_UP = 2
+"""Epochs in which JAX compiles: once more where metrics were reset."""
+
 _DISTRIBUTION = "keras_twins.training.strategies:distribution"
 
 
@@ -54,7 +57,7 @@ def measure_steps(
         size: Side of the images in pixels.
         batch: Images of a step, over all devices.
         steps: Steps of a measurement.
-        rounds: Number of measurements, after one that does not count.
+        rounds: Number of measurements, after two that do not count.
 
     Returns:
         `seconds` of a step in each measurement; `shared`, whether the devices
@@ -70,13 +73,13 @@ def measure_steps(
         local = batch // distribution.num_processes
         model.fit(
             distribution.adapt(_dataset(local, size)),
-            epochs=1 + rounds,
+            epochs=_WARM_UP + rounds,
             steps_per_epoch=steps,
             shuffle=False,
             callbacks=[timer],
             verbose=0,
         )
-    seconds = [value / steps for value in timer.seconds[1:]]
+    seconds = [value / steps for value in timer.seconds[_WARM_UP:]]
     is_chief = distribution.is_chief
     distribution.close()
     return {"seconds": seconds, "shared": shared} if is_chief else {}

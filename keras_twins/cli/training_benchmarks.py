@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 _TARGET = 5.0
 """What the loop may add to a step, in percent."""
 
+_SIZE, _BATCH = 128, 16
+"""Of the images whose steps are measured: short ones tell less."""
+
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Adds what `bench scaling` takes.
@@ -32,7 +35,7 @@ def measure_loop(arguments: argparse.Namespace) -> "Part":
     """Measures what the loop of a training adds to its steps.
 
     Args:
-        arguments: `backends`, `rounds` and `short`.
+        arguments: `backends`, `rounds`, `sizes`, `batch` and `short`.
 
     Returns:
         A part of a benchmark.
@@ -43,6 +46,8 @@ def measure_loop(arguments: argparse.Namespace) -> "Part":
     report = run_loop(
         arguments.backends,
         arguments.rounds or (3 if arguments.short else 6),
+        size=(arguments.sizes or [_SIZE])[0],
+        batch=(arguments.batch or [_BATCH])[0],
         target=_TARGET,
     )
     return Part(report.to_dict(), report.table())
