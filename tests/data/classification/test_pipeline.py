@@ -75,8 +75,8 @@ def test_batches_do_not_depend_on_the_number_of_processes(dataset):
 def test_what_does_not_fit(dataset):
     with pytest.raises(ValueError, match="11 images.*batch_size=16"):
         image_batches(dataset, SMALL, 16)
-    with pytest.raises(ValueError, match="groups.*batch=3"):
-        image_batches(dataset, MIXED, 3)
+    with pytest.raises(ValueError, match="`corrupt` must be .*'skip'"):
+        image_batches(dataset, SMALL, 4, corrupt="skip")
 
 
 def test_evaluation_of_every_image_once(dataset):
