@@ -12,6 +12,7 @@ from keras_twins.benchmark.speed_report import Row
 from keras_twins.benchmark.speed_report import SpeedReport
 from keras_twins.benchmark.systems import find_group
 from keras_twins.benchmark.systems import find_label
+from keras_twins.canvas import blank_figure
 from keras_twins.weights.files import replace_file
 
 _COLORS = {
@@ -64,7 +65,7 @@ def draw_throughput(path: pathlib.Path, report: SpeedReport) -> None:
         for case in _cases(report.rows)
     ]
     heights = [0.9 + 0.2 * max(map(len, panel)) for panel in panels]
-    figure = _figure(7.5 * len(variants), 0.5 + sum(heights))
+    figure = blank_figure(7.5 * len(variants), 0.5 + sum(heights))
     grid = figure.subplots(
         len(panels), len(variants), squeeze=False, height_ratios=heights
     )
@@ -84,7 +85,7 @@ def draw_resolution(path: pathlib.Path, report: ScaleReport) -> None:
     """
     if not report.speed.rows:
         return
-    figure = _figure(11.5, 4.6)
+    figure = blank_figure(11.5, 4.6)
     left, right = figure.subplots(1, 2)
     for axis, value, label in (
         (left, lambda row: row.median, "seconds for one image"),
@@ -193,16 +194,6 @@ def _name_sizes(axis: Any, rows: Sequence[Row]) -> None:
     axis.set_xlabel("pixels")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-
-
-def _figure(width: float, height: float) -> Any:
-    """Returns a figure of its own, with no state in `pyplot`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _save(figure: Any, path: pathlib.Path) -> None:

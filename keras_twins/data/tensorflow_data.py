@@ -43,9 +43,24 @@ def map_in_order(
     """
     import tensorflow as tf
 
-    # AutoGraph would rewrite the function, which takes seconds.
-    plain = tf.autograph.experimental.do_not_convert(function)
+    plain = without_autograph(function)
     return dataset.map(plain, tf.data.AUTOTUNE, deterministic=True)
+
+
+def without_autograph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that AutoGraph leaves as it is.
+
+    It would rewrite the function, which takes seconds.
+
+    Args:
+        function: Made of TensorFlow's operations, as for `map_in_order`.
+
+    Returns:
+        The function, for `tf.data.Dataset.map`.
+    """
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def in_order(

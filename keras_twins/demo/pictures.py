@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twins.canvas import blank_figure
 from keras_twins.demo.photographs import Photograph
 from keras_twins.weights.files import replace_file
 
@@ -48,7 +49,7 @@ def draw_predictions(
     hardest = np.argsort(truth)[: _COLUMNS * _ROWS]
     predicted = probabilities.argmax(axis=-1)
     errors = int((predicted != labels).sum())
-    figure = _figure(_COLUMNS * 1.05, _ROWS * 1.25 + 0.7)
+    figure = blank_figure(_COLUMNS * 1.05, _ROWS * 1.25 + 0.7)
     figure.suptitle(
         f"The {len(hardest)} hardest of {len(labels)} held-out digits "
         f"({errors} of {len(labels)} wrong)\n"
@@ -78,7 +79,7 @@ def draw_confusion(
     classes = int(max(labels.max(), predicted.max())) + 1
     counts = np.zeros((classes, classes), dtype=int)
     np.add.at(counts, (labels, predicted), 1)
-    figure = _figure(6.2, 6.0)
+    figure = blank_figure(6.2, 6.0)
     axis = figure.subplots()
     axis.imshow(np.sqrt(counts), cmap="Blues")
     for (row, column), count in np.ndenumerate(counts):
@@ -110,7 +111,7 @@ def draw_training(path: pathlib.Path, history: dict[str, list[float]]) -> None:
         path: The picture.
         history: What `fit` returned.
     """
-    figure = _figure(9.5, 3.8)
+    figure = blank_figure(9.5, 3.8)
     left, right = figure.subplots(1, 2)
     epochs = np.arange(1, len(history["loss"]) + 1)
     for axis, key in ((left, "loss"), (right, "accuracy")):
@@ -139,7 +140,7 @@ def draw_photographs(
         path: The picture.
         photographs: What was classified.
     """
-    figure = _figure(9.5, 3.2 * len(photographs))
+    figure = blank_figure(9.5, 3.2 * len(photographs))
     grid = figure.subplots(len(photographs), 2, squeeze=False)
     for (left, right), photograph in zip(grid, photographs, strict=True):
         left.imshow(photograph.pixels.clip(0, 255).astype("uint8"))
@@ -156,16 +157,6 @@ def draw_photographs(
         right.spines[["top", "right", "bottom"]].set_visible(False)
     figure.suptitle("What Twins-SVT-S sees")
     _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Any:
-    """Returns a figure of its own, with no state in `pyplot`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _frame(axis: Any, text: str, color: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_twins.canvas import blank_figure
+
 _LONG_SIDE = 8.0
 _LEGEND_WIDTH = 2.6
 
@@ -26,7 +28,7 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     """
     path = pathlib.Path(path)
     suffix = path.suffix.removeprefix(".").lower() or "png"
-    _, canvas = _matplotlib()
+    canvas = _matplotlib()
     formats = canvas.get_supported_filetypes()
     if suffix not in formats:
         raise ValueError(
@@ -48,12 +50,9 @@ def new_figure(height: int, width: int) -> Any:
     Raises:
         ImportError: If matplotlib is missing.
     """
-    figure_class, canvas = _matplotlib()
+    _matplotlib()
     scale = _LONG_SIDE / max(height, width)
-    size = (width * scale + _LEGEND_WIDTH, max(height * scale, 3.2))
-    figure = figure_class(size, layout="constrained")
-    canvas(figure)
-    return figure
+    return blank_figure(width * scale + _LEGEND_WIDTH, max(height * scale, 3.2))
 
 
 def legend_entries(
@@ -110,15 +109,14 @@ def add_legend(
     )
 
 
-def _matplotlib() -> tuple[Any, Any]:
-    """Returns the classes of figures and of what they are drawn on."""
+def _matplotlib() -> Any:
+    """Returns the class of what figures are drawn on."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
             "Pictures with a legend are drawn with matplotlib. Install it "
             'with `pip install "keras-twins[plot]"`, or use `overlay`, which '
             "needs NumPy alone."
         ) from error
-    return Figure, FigureCanvasAgg
+    return FigureCanvasAgg

@@ -97,13 +97,7 @@ def without_decay(model: keras.Model) -> list[keras.Variable]:
     ```
     """
     kinds = (PositionEncodingGenerator, keras.layers.LayerNormalization)
-    found = {
-        id(variable): variable
-        for layer in model._flatten_layers()
-        if isinstance(layer, kinds)
-        for variable in layer.trainable_variables
-    }
-    return list(found.values())
+    return list(_of_layers(model, kinds).values())
 
 
 def without_decay_imagenet(model: keras.Model) -> list[keras.Variable]:
@@ -128,17 +122,24 @@ def without_decay_imagenet(model: keras.Model) -> list[keras.Variable]:
     optimizer = adamw(1e-3, 0.05, without_decay_imagenet(backbone))
     ```
     """
-    encodings = {
-        id(variable)
-        for layer in model._flatten_layers()
-        if isinstance(layer, PositionEncodingGenerator)
-        for variable in layer.trainable_variables
-    }
+    encodings = _of_layers(model, (PositionEncodingGenerator,))
     return [
         variable
         for variable in model.trainable_variables
         if len(variable.shape) <= 1 or id(variable) in encodings
     ]
+
+
+def _of_layers(
+    model: keras.Model, kinds: tuple[type[keras.layers.Layer], ...]
+) -> dict[int, keras.Variable]:
+    """Returns the trainable variables of some kinds of layers, by `id`."""
+    return {
+        id(variable): variable
+        for layer in model._flatten_layers()
+        if isinstance(layer, kinds)
+        for variable in layer.trainable_variables
+    }
 
 
 def adamw(

@@ -10,6 +10,7 @@ from keras_twins.data.classification.corrupt_images import CorruptImages
 from keras_twins.data.classification.decoding import decode_image
 from keras_twins.data.classification.image_dataset import Row
 from keras_twins.data.tensorflow_data import map_in_order
+from keras_twins.data.tensorflow_data import without_autograph
 from keras_twins.ops import Tensor
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def process_rows(
     def one_part(part_rows: Any) -> Row:
         # An error ends a row of this small dataset, not the stream.
         tried = tf.data.Dataset.from_tensor_slices(part_rows).enumerate()
-        tried = tried.map(_plain(attempt)).ignore_errors()
+        tried = tried.map(without_autograph(attempt)).ignore_errors()
         # One more keeps it from being empty.
         last = tf.constant(part, tf.int64), tf.zeros((size, size, 3))
         whole = tried.concatenate(tf.data.Dataset.from_tensors(last))
@@ -192,13 +193,6 @@ def replace_bad(batches: "tf.data.Dataset") -> "tf.data.Dataset":
         }
 
     return map_in_order(batches, replace)
-
-
-def _plain(function: Callable) -> Callable:
-    import tensorflow as tf
-
-    # AutoGraph would rewrite the function, which takes seconds.
-    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _reason(name: bytes, row: Row, process: Process) -> str:

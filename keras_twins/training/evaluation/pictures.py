@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twins.canvas import blank_figure
 from keras_twins.segmentation.figures import picture_format
 from keras_twins.training.evaluation.scores import ClassificationScores
 from keras_twins.weights.files import replace_file
@@ -81,7 +82,7 @@ def draw_class_accuracy(
 def _draw_matrix(scores: ClassificationScores, names: Sequence[str]) -> Any:
     classes = len(names)
     side = max(4.6, 0.42 * classes + 1.6)
-    figure = _figure(side + 0.4, side)
+    figure = blank_figure(side + 0.4, side)
     axis = figure.subplots()
     shares = scores.confusion / np.maximum(scores.class_images[:, None], 1)
     # Rare errors would be white on a linear scale.
@@ -122,7 +123,7 @@ def _draw_pairs(scores: ClassificationScores, names: Sequence[str]) -> Any:
     pairs = scores.most_confused(_PAIRS)
     labels = [f"{names[true]} → {names[found]}" for true, found, _ in pairs]
     shares = [100 * n / scores.class_images[true] for true, _, n in pairs]
-    figure = _figure(8.6, 1.4 + 0.27 * max(1, len(pairs)))
+    figure = blank_figure(8.6, 1.4 + 0.27 * max(1, len(pairs)))
     axis = figure.subplots()
     _bars(axis, labels, shares, [f"{n} images" for *_, n in pairs], _WRONG)
     axis.set_xlim(0, max([*shares, 1]) * 1.18)
@@ -137,7 +138,7 @@ def _draw_pairs(scores: ClassificationScores, names: Sequence[str]) -> Any:
 def _draw_bars(
     scores: ClassificationScores, names: Sequence[str], order: np.ndarray
 ) -> Any:
-    figure = _figure(7.2, 1.4 + 0.27 * len(order))
+    figure = blank_figure(7.2, 1.4 + 0.27 * len(order))
     axis = figure.subplots()
     _accuracy_bars(axis, scores, names, order)
     axis.set_title(_title(scores), fontsize=10)
@@ -147,7 +148,7 @@ def _draw_bars(
 def _draw_extremes(
     scores: ClassificationScores, names: Sequence[str], order: np.ndarray
 ) -> Any:
-    figure = _figure(10.5, 6.4)
+    figure = blank_figure(10.5, 6.4)
     figure.suptitle(_title(scores), fontsize=10)
     parts = figure.subplot_mosaic(
         [["all", "worst"], ["all", "best"]], width_ratios=(1, 1.25)
@@ -213,16 +214,6 @@ def _short(names: Sequence[str]) -> list[str]:
     plain = [name.replace("_", " ") for name in names]
     most = _LONGEST_NAME
     return [x if len(x) <= most else f"{x[: most - 1]}…" for x in plain]
-
-
-def _figure(width: float, height: float) -> Any:
-    """Returns a figure of its own, with no state in `pyplot`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _save(figure: Any, path: str | os.PathLike[str], suffix: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twins.canvas import blank_figure
 from keras_twins.weights.files import replace_file
 
 _COLORS = ("#3465a4", "#d9822b", "#1b7f4d", "#c22f2f", "#75507b", "#8a8a8a")
@@ -40,7 +41,7 @@ def draw_curves(
     panels = [panel for panel in panels if panel[1]]
     if not panels:
         return
-    figure = _figure(4.6 * len(panels), 3.8)
+    figure = blank_figure(4.6 * len(panels), 3.8)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, chosen) in zip(axes, panels, strict=True):
         _draw_panel(axis, title, {name: history[name] for name in chosen})
@@ -70,16 +71,6 @@ def _draw_panel(
     axis.spines[["top", "right"]].set_visible(False)
     if len(curves) > 1:
         axis.legend(frameon=False, fontsize=8)
-
-
-def _figure(width: float, height: float) -> Any:
-    """Returns a figure of its own, with no state in `pyplot`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _require_matplotlib() -> None:

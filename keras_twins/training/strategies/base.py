@@ -122,7 +122,6 @@ class Distribution(abc.ABC):
             Their values, in every process.
         """
 
-    @abc.abstractmethod
     def write(
         self,
         variables: Sequence[keras.Variable],
@@ -134,6 +133,8 @@ class Distribution(abc.ABC):
             variables: Variables of a model or an optimizer.
             arrays: Their values, the same in every process.
         """
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -185,14 +186,6 @@ class SingleDevice(Distribution):
 
     def read(self, variables: Sequence[keras.Variable]) -> list[np.ndarray]:
         return copy_values(variables)
-
-    def write(
-        self,
-        variables: Sequence[keras.Variable],
-        arrays: Sequence[np.ndarray],
-    ) -> None:
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
 
     def close(self) -> None:
         pass

@@ -72,14 +72,6 @@ class MeshDistribution(Distribution):
     def read(self, variables: Sequence[keras.Variable]) -> list[np.ndarray]:
         return [np.array(whole_array(variable.value)) for variable in variables]
 
-    def write(
-        self,
-        variables: Sequence[keras.Variable],
-        arrays: Sequence[np.ndarray],
-    ) -> None:
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
-
     def close(self) -> None:
         import jax
 

@@ -118,14 +118,6 @@ class StrategyDistribution(Distribution):
     def read(self, variables: Sequence[keras.Variable]) -> list[np.ndarray]:
         return copy_values(variables)
 
-    def write(
-        self,
-        variables: Sequence[keras.Variable],
-        arrays: Sequence[np.ndarray],
-    ) -> None:
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
-
     def close(self) -> None:
         self.barrier()
 
