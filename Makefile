@@ -31,6 +31,10 @@ ONCE := tests/weights_port/test_golden.py tests/weights_port/test_inspection.py 
 
 # The oneDNN and XLA start-up messages hide what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Many tests compile the same programs; so do the processes they start.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/$(VENV)/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= 0
 
 .PHONY: demo test test-slow test-network tables lint format bench parity \
   export-table clean
