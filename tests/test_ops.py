@@ -55,6 +55,18 @@ def test_patches_as_a_product(size, p):
     assert tuple(y.shape) == (2, size[0] // p, size[1] // p, 5)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("p", [2, 3])
+def test_spread_patches_as_a_product(p, bias):
+    x, kernel = images(2, 3, 4, 6), images(p, p, 5, 6)
+
+    def spread(x, kernel, *bias):
+        return ops.spread_patches(x, kernel, bias[0] if bias else None)
+
+    _assert_same(spread, (x, kernel, images(5)) if bias else (x, kernel))
+    assert tuple(spread(x, kernel).shape) == (2, 3 * p, 4 * p, 5)
+
+
 @pytest.mark.parametrize("shape", [(7, 4), (2, 3, 4), (2, 3, 5, 4), (1, 1, 4)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_projection_as_a_product(shape, bias):

@@ -1,7 +1,6 @@
 """Plots of a benchmark, drawn with matplotlib."""
 
 import dataclasses
-import importlib
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -31,21 +30,6 @@ _GROUPS = {
     "alternative": "other models of Keras",
 }
 _CURVES = ("#3465a4", "#d9822b", "#1b7f4d", "#c22f2f", "#75507b", "#8a8a8a")
-
-
-def require_matplotlib() -> None:
-    """Raises an error that names the extra if matplotlib is missing.
-
-    Raises:
-        ImportError: If matplotlib is missing.
-    """
-    try:
-        importlib.import_module("matplotlib")
-    except ImportError as error:
-        raise ImportError(
-            "The plots are drawn with matplotlib. Install it with "
-            '`pip install "keras-twins[plot]"`.'
-        ) from error
 
 
 def draw_throughput(path: pathlib.Path, report: SpeedReport) -> None:

@@ -125,8 +125,8 @@ def segment(arguments: argparse.Namespace) -> int:
     """
     import numpy as np
 
+    from keras_twins.canvas import picture_format
     from keras_twins.preprocessing import read_image
-    from keras_twins.segmentation.figures import picture_format
     from keras_twins.segmentation.inference import segment_images
     from keras_twins.segmentation.pictures import write_overlay
 

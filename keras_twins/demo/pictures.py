@@ -1,6 +1,5 @@
 """The pictures of the demo, drawn with matplotlib."""
 
-import importlib
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -14,21 +13,6 @@ from keras_twins.weights.files import replace_file
 _COLUMNS, _ROWS = 10, 4
 _RIGHT, _WRONG = "#1b7f4d", "#c22f2f"
 _TRAINING, _TEST = "#3465a4", "#d9822b"
-
-
-def require_matplotlib() -> None:
-    """Raises an error that names the extra if matplotlib is missing.
-
-    Raises:
-        ImportError: If matplotlib is missing.
-    """
-    try:
-        importlib.import_module("matplotlib")
-    except ImportError as error:
-        raise ImportError(
-            "The pictures are drawn with matplotlib. Install it with "
-            '`pip install "keras-twins[plot]"`.'
-        ) from error
 
 
 def draw_predictions(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_twins.canvas import require_matplotlib
 from keras_twins.data import load_digits
 from keras_twins.demo import pictures
 from keras_twins.demo.checks import ARTIFACTS
@@ -69,7 +70,7 @@ def run_demo(
     result = run_demo("results/demo")
     ```
     """
-    pictures.require_matplotlib()
+    require_matplotlib()
     folder = pathlib.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     training, test = load_digits(IMAGE_SIZE, seed=seed)

@@ -40,9 +40,12 @@ from keras_twins.weights.detection_heads import DetectionHead
 
 _BOX_SIZE = 7
 _MASK_SIZE = 14
-_MASK_SHARES = (0.25,)
+_SAMPLE_SHARES = (0.125,)
 """Shares of the places for objects at which masks are computed: with 512
-samples, 32 or all 128. Each takes a compiler as long as the first."""
+samples, 16 or all 128. Each takes a compiler as long as the first."""
+
+_DETECTION_SHARES = (0.08, 0.32)
+"""The same for predictions: of 100, 8, 32 or all."""
 
 _LOSSES = (
     "proposal_class_loss",
@@ -268,7 +271,7 @@ class MaskRCNN(Detector):
         return first_rows(
             judge_first,
             keras.ops.any(objects.positive, axis=0),
-            _MASK_SHARES,
+            _SAMPLE_SHARES,
         )
 
     def detection_losses(
@@ -297,9 +300,7 @@ class MaskRCNN(Detector):
         predictions = decode_box_head(
             logits, deltas, boxes_BR4, proposed_BR, sizes, self.settings
         )
-        masks = self.masks_of(maps, predictions["boxes"], predictions["labels"])
-        valid = predictions["valid"][..., None, None]
-        return {**predictions, "masks": keras.ops.where(valid, masks, 0.0)}
+        return {**predictions, "masks": self.masks_of(maps, predictions)}
 
     def prediction_spec(self, batch: int | None) -> dict[str, Any]:
         side = 2 * _MASK_SIZE
@@ -308,24 +309,36 @@ class MaskRCNN(Detector):
         return {**super().prediction_spec(batch), "masks": masks}
 
     def masks_of(
-        self, maps: list[Tensor], boxes_BD4: Tensor, labels_BD: Tensor
+        self, maps: list[Tensor], predictions: Mapping[str, Tensor]
     ) -> Tensor:
-        """Returns the masks of boxes.
+        """Returns the masks of what was found.
 
         Args:
             maps: The maps that regions are pooled from.
-            boxes_BD4: Boxes of shape `(batch, boxes, 4)`, in pixels of the
-                network's input.
-            labels_BD: Which class's mask, of shape `(batch, boxes)`.
+            predictions: `"boxes"` of shape `(batch, max_detections, 4)`, in
+                pixels of the network's input, `"labels"` and `"valid"` of
+                shape `(batch, max_detections)`.
 
         Returns:
-            Probabilities of shape `(batch, boxes, 28, 28)`, float32.
+            Probabilities of shape `(batch, max_detections, 28, 28)`, float32;
+            zeros where nothing is valid.
         """
-        logits = self.mask_head(pool_regions(maps, boxes_BD4, _MASK_SIZE))
-        own = keras.ops.take_along_axis(
-            logits, labels_BD[:, :, None, None, None], axis=-1
+        boxes, labels, valid = (
+            predictions[key] for key in ("boxes", "labels", "valid")
         )
-        return keras.ops.sigmoid(keras.ops.cast(own[..., 0], "float32"))
+
+        def mask_first(count: int) -> Tensor:
+            pooled = pool_regions(maps, boxes[:, :count], _MASK_SIZE)
+            own = keras.ops.take_along_axis(
+                self.mask_head(pooled),
+                labels[:, :count, None, None, None],
+                axis=-1,
+            )
+            return keras.ops.sigmoid(keras.ops.cast(own[..., 0], "float32"))
+
+        needed = keras.ops.any(valid, axis=0)
+        masks = first_rows(mask_first, needed, _DETECTION_SHARES)
+        return keras.ops.where(valid[..., None, None], masks, 0.0)
 
 
 def _head_outputs(

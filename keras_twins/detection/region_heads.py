@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_twins.layers.composite import AssembledLayer
+from keras_twins.layers.convolution import SpreadingConvolution
 from keras_twins.layers.convolution import sized_convolution
 from keras_twins.layers.initializers import ClassifierNormal
 from keras_twins.layers.initializers import ConvolutionNormal
@@ -137,7 +138,7 @@ class MaskHead(AssembledLayer):
             )
             for i in range(4)
         ]
-        self.upsample = keras.layers.Conv2DTranspose(
+        self.upsample = SpreadingConvolution(
             filters,
             2,
             strides=2,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from keras import ops
 
 from keras_twins.ops import Tensor
+from keras_twins.ops import runs_at_once
 
 
 def first_rows(
@@ -20,13 +21,14 @@ def first_rows(
     """Computes the rows that are needed, at the smallest size that has room.
 
     A program has a branch for each size, all of static shapes, and computes
-    one of them.
+    one of them. Where operations run when they are called, every number of
+    rows is a size.
 
     Args:
-        function: From a number of rows to these rows, the first ones, of
-            shape `(batch, number, ...)`.
+        function: From a number of rows, at least 1, to these rows, the first
+            ones, of shape `(batch, number, ...)`.
         needed_R: Which rows are needed, a bool tensor of shape `(rows,)`; all
-            up to the last of them are computed.
+            up to the last of them are computed, and at least one.
         shares: Shares of the rows that there are to be branches for, rising,
             beside one for all rows.
 
@@ -36,6 +38,8 @@ def first_rows(
     """
     rows = needed_R.shape[0]
     sizes = sorted({max(1, round(share * rows)) for share in shares} | {rows})
+    if runs_at_once():
+        sizes = list(range(1, rows + 1))
     positions_R = ops.arange(1, rows + 1, dtype="int32")
     last = ops.max(ops.where(needed_R, positions_R, 0))
     limits = ops.convert_to_tensor(sizes, "int32")

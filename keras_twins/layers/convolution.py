@@ -34,6 +34,25 @@ class PatchConvolution(keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="keras_twins")
+class SpreadingConvolution(keras.layers.Conv2DTranspose):
+    """Transposed convolution without overlap, as one matrix product.
+
+    Takes the arguments of `keras.layers.Conv2DTranspose`; `strides` must equal
+    `kernel_size`, and padding is `"valid"`.
+
+    Call arguments:
+        inputs: Map of shape `(batch, height, width, channels)`.
+
+    Call returns:
+        Map of shape `(batch, p * height, p * width, filters)`, `p` being the
+        kernel's side.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.spread_patches(inputs, self.kernel, self.bias)
+
+
+@keras.saving.register_keras_serializable(package="keras_twins")
 class ResidualDepthwiseConvolution(keras.layers.DepthwiseConv2D):
     """A map plus its depthwise convolution, as is fast on the backend.
 

@@ -21,6 +21,7 @@ from keras_twins.ops.normalization import layer_norm
 from keras_twins.ops.normalization import moments_of_processes
 from keras_twins.ops.products import convolve_patches
 from keras_twins.ops.products import project
+from keras_twins.ops.products import spread_patches
 from keras_twins.ops.resizing import adaptive_average_pool
 from keras_twins.ops.resizing import resize_bilinear
 from keras_twins.ops.resizing import resize_nearest
@@ -30,6 +31,7 @@ from keras_twins.ops.tensors import Tensor
 from keras_twins.ops.tensors import compiles_open_sizes
 from keras_twins.ops.tensors import has_replicas
 from keras_twins.ops.tensors import read
+from keras_twins.ops.tensors import runs_at_once
 from keras_twins.ops.tensors import share_of_replica
 
 __all__ = [
@@ -61,7 +63,9 @@ __all__ = [
     "require_min_size",
     "resize_bilinear",
     "resize_nearest",
+    "runs_at_once",
     "set_generator_states",
     "share_of_replica",
     "spatial_size",
+    "spread_patches",
 ]

@@ -1,7 +1,8 @@
 """Matrix products: projections of positions and of patches.
 
 Shape suffixes: B batch, H height, W width, C channels, F filters or units,
-T all positions of all maps (B * H * W), p side of a patch.
+T all positions of all maps (B * H * W), p side of a patch, K all values of a
+patch (p * p * F).
 """
 
 import keras
@@ -66,6 +67,37 @@ def convolve_patches(
     kernel_CF = ops.reshape(kernel, (p * p * channels, filters))
     y_TF = _affine(patches_TC, kernel_CF, bias_F)
     return ops.reshape(y_TF, (-1, height // p, width // p, filters))
+
+
+def spread_patches(
+    x_BHWC: Tensor, kernel: Tensor, bias_F: Tensor | None
+) -> Tensor:
+    """Convolves, transposed, with stride equal to the kernel's side.
+
+    Every position becomes a patch. The fast path is one matrix product.
+
+    Args:
+        x_BHWC: Map of shape `(batch, height, width, channels)`.
+        kernel: Kernel of shape `(p, p, filters, channels)`.
+        bias_F: Bias of shape `(filters,)`, or `None`.
+
+    Returns:
+        Map of shape `(batch, p * height, p * width, filters)`.
+    """
+    p, _, filters, channels = kernel.shape
+    if not fast_paths_enabled():
+        y = ops.conv_transpose(
+            x_BHWC, kernel, p, "valid", data_format="channels_last"
+        )
+        return y if bias_F is None else ops.add(y, bias_F)
+    height, width = maps.spatial_size(x_BHWC)
+    kernel_KC = ops.reshape(kernel, (p * p * filters, channels))
+    bias_K = None if bias_F is None else ops.tile(bias_F, p * p)
+    x_TC = ops.reshape(x_BHWC, (-1, channels))
+    y_TK = _affine(x_TC, ops.transpose(kernel_KC), bias_K)
+    y = ops.reshape(y_TK, (-1, width, p, p * filters))
+    y = ops.transpose(y, (0, 2, 1, 3))
+    return ops.reshape(y, (-1, p * height, p * width, filters))
 
 
 def _affine(x_TC: Tensor, kernel_CF: Tensor, bias_F: Tensor | None) -> Tensor:

@@ -80,3 +80,16 @@ def compiles_open_sizes() -> bool:
     does not know what a graph of open sizes stands for.
     """
     return keras.backend.backend() != "tensorflow"
+
+
+def runs_at_once() -> bool:
+    """Returns whether operations run when they are called.
+
+    Then a branch that is not taken costs nothing. Elsewhere each branch is
+    compiled, and has static shapes.
+    """
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return not torch.compiler.is_compiling()

@@ -1,7 +1,5 @@
 """Figures with a legend, drawn by matplotlib."""
 
-import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,30 +9,6 @@ from keras_twins.canvas import blank_figure
 
 _LONG_SIDE = 8.0
 _LEGEND_WIDTH = 2.6
-
-
-def picture_format(path: str | os.PathLike[str]) -> str:
-    """Returns the format of a picture, which its suffix says.
-
-    Args:
-        path: The picture; `.png` by default.
-
-    Returns:
-        The format as matplotlib calls it, such as `"png"`.
-
-    Raises:
-        ImportError: If matplotlib is missing.
-        ValueError: If it knows no such format.
-    """
-    path = pathlib.Path(path)
-    suffix = path.suffix.removeprefix(".").lower() or "png"
-    canvas = _matplotlib()
-    formats = canvas.get_supported_filetypes()
-    if suffix not in formats:
-        raise ValueError(
-            f"`path` must end with one of {sorted(formats)}. Received: {path}"
-        )
-    return suffix
 
 
 def new_figure(height: int, width: int) -> Any:
@@ -50,7 +24,6 @@ def new_figure(height: int, width: int) -> Any:
     Raises:
         ImportError: If matplotlib is missing.
     """
-    _matplotlib()
     scale = _LONG_SIDE / max(height, width)
     return blank_figure(width * scale + _LEGEND_WIDTH, max(height * scale, 3.2))
 
@@ -107,16 +80,3 @@ def add_legend(
         title="share of the labelled pixels",
         alignment="left",
     )
-
-
-def _matplotlib() -> Any:
-    """Returns the class of what figures are drawn on."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError as error:
-        raise ImportError(
-            "Pictures with a legend are drawn with matplotlib. Install it "
-            'with `pip install "keras-twins[plot]"`, or use `overlay`, which '
-            "needs NumPy alone."
-        ) from error
-    return FigureCanvasAgg

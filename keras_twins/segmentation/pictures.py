@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_twins.canvas import picture_format
 from keras_twins.pixels import as_visible_pixels
 from keras_twins.segmentation.figures import add_legend
 from keras_twins.segmentation.figures import legend_entries
 from keras_twins.segmentation.figures import new_figure
-from keras_twins.segmentation.figures import picture_format
 from keras_twins.weights.files import replace_file
 
 # A legend of more entries is longer than most pictures are high.

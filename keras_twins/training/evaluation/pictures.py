@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_twins.canvas import blank_figure
-from keras_twins.segmentation.figures import picture_format
+from keras_twins.canvas import picture_format
 from keras_twins.training.evaluation.scores import ClassificationScores
 from keras_twins.weights.files import replace_file
 

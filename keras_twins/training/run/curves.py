@@ -1,6 +1,5 @@
 """The curves of a training, drawn with matplotlib."""
 
-import importlib
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_twins.canvas import blank_figure
+from keras_twins.canvas import require_matplotlib
 from keras_twins.weights.files import replace_file
 
 _COLORS = ("#3465a4", "#d9822b", "#1b7f4d", "#c22f2f", "#75507b", "#8a8a8a")
@@ -28,7 +28,7 @@ def draw_curves(
     Raises:
         ImportError: If matplotlib is missing.
     """
-    _require_matplotlib()
+    require_matplotlib()
     names = [name for name in history if name not in _OTHERS]
     losses = [name for name in names if name.endswith("loss")]
     scores = [name for name in names if name not in losses]
@@ -71,13 +71,3 @@ def _draw_panel(
     axis.spines[["top", "right"]].set_visible(False)
     if len(curves) > 1:
         axis.legend(frameon=False, fontsize=8)
-
-
-def _require_matplotlib() -> None:
-    try:
-        importlib.import_module("matplotlib")
-    except ImportError as error:
-        raise ImportError(
-            "The curves are drawn with matplotlib. Install it with "
-            '`pip install "keras-twins[plot]"`.'
-        ) from error
