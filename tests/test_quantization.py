@@ -11,6 +11,7 @@ import pytest
 import keras_twins
 from keras_twins import VARIANTS
 from tests import tiny
+from tests.compiling import slow_on
 from tests.digits import digits_model
 
 pytestmark = pytest.mark.filterwarnings(
@@ -92,6 +93,7 @@ def test_int8(variant):
     np.testing.assert_allclose(found, expected, atol=0.05)
 
 
+@slow_on("jax")
 @pytest.mark.parametrize(
     ("config", "mode", "tolerance"),
     [(tiny.MINIMAL, "int4", 0.3), (tiny.PCPVT, "float8", 0.15)],

@@ -12,6 +12,8 @@ import keras_twins
 import keras_twins.weights
 from tests import tiny
 from tests.compiling import build_optimizer
+from tests.compiling import slow_but_on
+from tests.compiling import slow_on
 
 OTHERS = {
     "tensorflow": ("jax", "torch"),
@@ -103,6 +105,7 @@ np.savez(
 """
 
 
+@slow_but_on("tensorflow")
 def test_other_backends_read_the_files(tmp_path, backend):
     model = _model()
     x = np.abs(tiny.images(2, 64, 64, 3)) * 60
@@ -120,6 +123,7 @@ def test_other_backends_read_the_files(tmp_path, backend):
             np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@slow_on("jax")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_quantizes_to_int8_and_comes_back(tmp_path):
     model = _model()

@@ -1,8 +1,8 @@
 """Detectors that are measured: ours, and their peers.
 
-Fresh weights see no objects, and there would be nothing to suppress. In
-forward passes, every anchor and every region is therefore biased towards a
-few classes, which fills the detections.
+What fresh weights see is left to chance. In forward passes, every anchor and
+every region is therefore biased towards a few classes, which fills the
+detections, or every region towards none, which leaves Mask R-CNN no masks.
 """
 
 import dataclasses
@@ -29,10 +29,14 @@ from keras_twins.detection import RetinaNet
 _ANCHORS = 9
 _LIKELY_REGION = 4.0
 _LIKELY_CLASSES = 3
+_CERTAIN = 30.0
 
 
 def build_keras(
-    task: Task, head: str, gradient_checkpointing: bool = False
+    task: Task,
+    head: str,
+    gradient_checkpointing: bool = False,
+    objects: bool = True,
 ) -> Program:
     """Builds a detector of this package.
 
@@ -41,11 +45,15 @@ def build_keras(
         head: `"retinanet"` or `"mask_rcnn"`.
         gradient_checkpointing: Whether training computes each block of the
             backbone a second time.
+        objects: Whether Mask R-CNN finds objects.
 
     Returns:
         A `Program`.
     """
-    models = {"retinanet": _retinanet, "mask_rcnn": _mask_rcnn}
+    models = {
+        "retinanet": _retinanet,
+        "mask_rcnn": functools.partial(_mask_rcnn, objects=objects),
+    }
 
     def data(batch: int) -> Any:
         if not task.training:
@@ -157,7 +165,9 @@ def _retinanet(task: Task, gradient_checkpointing: bool) -> keras.Model:
     return model
 
 
-def _mask_rcnn(task: Task, gradient_checkpointing: bool) -> keras.Model:
+def _mask_rcnn(
+    task: Task, gradient_checkpointing: bool, objects: bool
+) -> keras.Model:
     model = MaskRCNN(
         _backbone(task, gradient_checkpointing),
         CLASSES,
@@ -166,7 +176,8 @@ def _mask_rcnn(task: Task, gradient_checkpointing: bool) -> keras.Model:
     )
     if not task.training:
         bias = np.zeros(CLASSES + 1, "float32")
-        bias[:_LIKELY_CLASSES] = _LIKELY_REGION
+        likely = slice(_LIKELY_CLASSES) if objects else slice(CLASSES, None)
+        bias[likely] = _LIKELY_REGION if objects else _CERTAIN
         _add_bias(model.box_head.classifier, bias)
     return model
 

@@ -109,8 +109,21 @@ def _detectors(head: str) -> Iterator[System]:
             label=f"{system.label}, gradient checkpointing",
             options={**options, "gradient_checkpointing": True},
         )
-    if head == "retinanet":
+    if head == "mask_rcnn":
+        yield from map(_without_objects, ours)
+    else:
         yield from _keras_hub()
+
+
+def _without_objects(system: System) -> System:
+    """Returns a system that finds nothing, and has no masks to compute."""
+    return dataclasses.replace(
+        system,
+        name=f"{system.name}-empty",
+        label=f"{system.label}, nothing found",
+        options={**system.options, "objects": False},
+        training=False,
+    )
 
 
 def _keras_hub() -> Iterator[System]:

@@ -107,6 +107,7 @@ TARGETS: Sequence[Target] = (
 
 
 _BOTH = ("tensorflow", "tensorflow-onednn")
+_EMPTY = ("tensorflow-empty", "jax-empty", "torch-empty")
 _DETECTORS = (Case(size=512), Case(size=512, batch=2, training=True))
 
 DETECTION_TARGETS: Sequence[Target] = tuple(
@@ -117,6 +118,10 @@ DETECTION_TARGETS: Sequence[Target] = tuple(
         ("TensorFlow", _BOTH, 0.8),
         ("JAX", ("jax",), 0.8),
         ("PyTorch", ("torch",), 0.8),
+        ("best of ours, nothing found", _EMPTY, 1.2),
+        ("TensorFlow, nothing found", _EMPTY[:1], 0.8),
+        ("JAX, nothing found", _EMPTY[1:2], 0.8),
+        ("PyTorch, nothing found", _EMPTY[2:], 0.8),
     )
 )
 """What is asked of the detectors: one backend fast, none of them slow."""

@@ -51,6 +51,13 @@ def test_forward_passes_have_as_many_detections_as_there_may_be(head):
     assert ("masks" in found) == (head == "mask_rcnn")
 
 
+def test_forward_passes_without_objects():
+    program = detection_models.build_keras(task(), "mask_rcnn", objects=False)
+    found = program.prepare(1)()
+    found = found[0] if isinstance(found, tuple) else found
+    assert not keras.ops.convert_to_numpy(found["valid"]).any()
+
+
 @pytest.mark.parametrize("head", ["retinanet", "mask_rcnn"])
 def test_training_step(head):
     program = detection_models.build_keras(task(training=True), head)

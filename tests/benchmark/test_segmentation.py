@@ -14,6 +14,7 @@ from keras_twins.benchmark.task import Task
 from keras_twins.cli import main
 from tests.benchmark.rows import report
 from tests.benchmark.rows import row
+from tests.compiling import slow_but_on
 from tests.tiny import MINIMAL
 
 FORWARD = Case(size=512)
@@ -102,6 +103,7 @@ def test_names_are_checked_before_anything_is_measured(monkeypatch, capsys):
     assert "'pytorch-compile'" in message
 
 
+@slow_but_on("torch")
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("head", ["semantic_fpn", "upernet"])
 def test_our_program(head, training):

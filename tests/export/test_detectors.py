@@ -154,6 +154,7 @@ def without_first(found):
     return {**found, "valid": found["valid"] & (np.arange(10) > 0)}
 
 
+@slow_on("jax")
 @pytest.mark.parametrize(
     ("distort", "message"),
     [

@@ -11,6 +11,7 @@ from keras_twins.detection.retinanet import RetinaNet
 from keras_twins.segmentation import UPerNet
 from keras_twins.segmentation import export_state as export_segmentation
 from keras_twins.weights import CheckpointError
+from tests.compiling import slow_but_on
 from tests.tiny import PCPVT
 from tests.tiny import SHALLOW
 from tests.tiny import randomise
@@ -22,6 +23,7 @@ from weights_port.dense import convert_dense
 from weights_port.dense import open_dense
 from weights_port.verify_dense import verify_dense
 
+pytestmark = slow_but_on("torch")
 SIZES = {
     RetinaNet: {"filters": 8},
     MaskRCNN: {"filters": 8, "units": 16},

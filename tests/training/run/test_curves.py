@@ -1,4 +1,4 @@
-import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -36,9 +36,6 @@ def test_nothing_to_draw(tmp_path):
 
 
 def test_missing_matplotlib_names_the_extra(tmp_path, monkeypatch):
-    def missing(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"keras-twins\[plot\]"):
         draw_curves(tmp_path / "curves.png", HISTORY)
