@@ -1,5 +1,7 @@
 """What images are taken, and how models get them."""
 
+import os
+
 import numpy as np
 
 
@@ -20,11 +22,7 @@ def as_pixels(image: np.ndarray) -> np.ndarray:
             integers above 255.
     """
     if not isinstance(image, np.ndarray) or image.dtype.kind not in "buif":
-        what = getattr(image, "dtype", type(image).__name__)
-        raise ValueError(
-            "`image` must be a NumPy array of numbers. Received: an image of "
-            f"type {what}. Convert it with `numpy.asarray`."
-        )
+        raise ValueError(_no_array(image))
     pixels = image[..., None] if image.ndim == 2 else image
     if pixels.ndim != 3 or pixels.shape[-1] > 4 or 0 in pixels.shape:
         raise ValueError(
@@ -72,3 +70,16 @@ def as_visible_pixels(image: np.ndarray) -> np.ndarray:
             f"{lowest:g} to {highest:g}. Undo normalisation and scaling."
         )
     return pixels
+
+
+def _no_array(image: object) -> str:
+    expected = "`image` must be a NumPy array of numbers. Received: "
+    if isinstance(image, str | os.PathLike):
+        return (
+            f"{expected}the name {os.fspath(image)!r}. Read the file with "
+            "`keras_twins.preprocessing.read_image`."
+        )
+    what = getattr(image, "dtype", type(image).__name__)
+    return (
+        f"{expected}an image of type {what}. Convert it with `numpy.asarray`."
+    )

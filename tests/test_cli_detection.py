@@ -11,6 +11,7 @@ import pytest
 from keras_twins.cli import main
 from keras_twins.cli.detection_inputs import class_names
 from keras_twins.cli.detection_inputs import read_names
+from keras_twins.cli.detection_inputs import warn_of_threshold
 from keras_twins.cli.detection_scores import as_json
 from keras_twins.cli.detection_scores import score_tables
 from keras_twins.detection import MaskRCNN
@@ -111,7 +112,7 @@ def test_detect(head, models, photo, tmp_path, capsys):
     out, path = tmp_path / "new" / "x.png", tmp_path / "new" / "x.json"
     arguments = ["--model", str(models / f"{head}.keras"), *SMALL]
     arguments += ["--out", str(out), "--json", str(path)]
-    arguments += ["--score-threshold", "0", "--names", str(names)]
+    arguments += ["--score-threshold", "0.001", "--names", str(names)]
     assert main(["detect", photo, *arguments]) == 0
     *lines, last = capsys.readouterr().out.splitlines()
     with Image.open(out) as drawn:
@@ -129,6 +130,28 @@ def test_detect(head, models, photo, tmp_path, capsys):
         if head == "mask_rcnn":
             assert row["mask"]["size"] == [40, 60]
             assert sum(row["mask"]["counts"]) == 40 * 60
+
+
+@slow_on("jax")  # compiles the model anew
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [(0.001, "no object above 100.0%; the best is at "), (1.0, "found none")],
+)
+def test_nothing_is_found(own, message, photo, tmp_path, capsys):
+    model = build(RetinaNet, (None, None, 3), score_threshold=own)
+    model.save(tmp_path / "model.keras")
+    arguments = ["--model", str(tmp_path / "model.keras"), *SMALL]
+    arguments += ["--out", str(tmp_path / "x.png"), "--score-threshold", "1"]
+    assert main(["detect", photo, *arguments]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert message in first and last == str(tmp_path / "x.png")
+
+
+def test_a_threshold_below_that_of_the_model():
+    model = build(RetinaNet, score_threshold=0.1)
+    warn_of_threshold(model, 0.1)
+    with pytest.warns(match="threshold 0.02 shows no more than 0.1 does"):
+        warn_of_threshold(model, 0.02)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +226,7 @@ def test_random_weights_are_said_to_be_random(photo, monkeypatch, capsys):
     [
         (["--classes", "7", "--head", "retinanet"], "--head, --classes: only"),
         (["--model", "svt_small"], "--weights is needed for a variant"),
+        (["--model", "x.weights.h5"], "svt_small, and pass --weights x.weig"),
         (
             ["--model", "svt_small", "--weights", "imagenet"],
             "imagenet fills the backbone alone",

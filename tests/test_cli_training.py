@@ -64,6 +64,7 @@ def test_trains_and_evaluates(data, tmp_path, capsys):
         (["--set", "epoch=1"], "no field `epoch`. Did you mean epochs"),
         (["--set", "epochs=none"], "`epochs` must be"),
         (["--train-split", "trian"], "trian"),
+        (["--recipe", "coco/retinanet_1x"], "name one, by `--model svt_small`"),
     ],
 )
 def test_errors_are_one_line(data, tmp_path, capsys, arguments, error):

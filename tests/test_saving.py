@@ -13,7 +13,6 @@ import keras_twins.weights
 from tests import tiny
 from tests.compiling import build_optimizer
 from tests.compiling import slow_but_on
-from tests.compiling import slow_on
 
 OTHERS = {
     "tensorflow": ("jax", "torch"),
@@ -123,7 +122,7 @@ def test_other_backends_read_the_files(tmp_path, backend):
             np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@slow_on("jax")
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_quantizes_to_int8_and_comes_back(tmp_path):
     model = _model()

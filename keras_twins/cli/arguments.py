@@ -9,6 +9,8 @@ from keras_twins.config import VARIANTS
 SAVED_MODEL = ".keras"
 """End of the name of a saved model."""
 
+_WEIGHTS = (".h5", ".pth", ".pt", ".safetensors", ".pdparams")
+
 
 def variant(text: str) -> str:
     """Returns the key of a published variant.
@@ -46,6 +48,13 @@ def variant_or_file(text: str) -> str | pathlib.Path:
     """
     if text.endswith(SAVED_MODEL):
         return pathlib.Path(text)
+    if text.endswith(_WEIGHTS):
+        raise argparse.ArgumentTypeError(
+            f"{text} is a file of weights, which does not say of which model. "
+            f"Name that first, such as svt_small, and pass --weights {text} "
+            "with --head, --classes and --dialect as far as the command has "
+            f"them. A model in one file ends in {SAVED_MODEL}"
+        )
     return variant(text)
 
 

@@ -17,6 +17,7 @@ from keras_twins.cli.detection_inputs import check_detector_options
 from keras_twins.cli.detection_inputs import class_names
 from keras_twins.cli.detection_inputs import detection_model
 from keras_twins.cli.detection_inputs import read_names
+from keras_twins.cli.detection_inputs import warn_of_threshold
 from keras_twins.cli.detection_scores import as_json
 from keras_twins.cli.detection_scores import score_tables
 from keras_twins.cli.results import write_json
@@ -46,7 +47,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         type=share,
         default=0.3,
         metavar="SCORE",
-        help="the lowest score, from 0 to 1 (default 0.3)",
+        help="the lowest score, from 0 to 1 (default 0.3); the model gives "
+        "nothing below its own threshold, 0.05 if it was built with none",
     )
     sub.add_argument(
         "--names",
@@ -101,8 +103,9 @@ def _add_model(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--dialect",
         choices=sorted(DIALECTS),
-        help="numeric details; files in the names of a code base tell theirs, "
-        "a .weights.h5 file needs it",
+        help="numeric details; files in the names of a code base tell theirs; "
+        "for .weights.h5, what the model was built with (default "
+        "official_detection, as from_twins has it)",
     )
     sub.add_argument(
         "--resize",
@@ -110,7 +113,8 @@ def _add_model(sub: argparse.ArgumentParser) -> None:
         type=positive,
         metavar=("LONG", "SHORT"),
         default=(1333, 800),
-        help="most pixels of the two sides (default 1333 800)",
+        help="most pixels of the two sides (default 1333 800); give the sizes "
+        "that the model was trained at",
     )
 
 
@@ -139,13 +143,17 @@ def detect(arguments: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         model = detection_model(arguments, given)
         names = class_names(model, given)
-        found = detect_objects(model, image, scale, arguments.score_threshold)
+        threshold = arguments.score_threshold
+        warn_of_threshold(model, threshold)
+        seen = detect_objects(model, image, scale)
+    found = seen.above(threshold)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    threshold = arguments.score_threshold
     write_detections(arguments.out, image, found, names, threshold)
     for row in found.to_list(names):
         place = " ".join(f"{round(x)}" for x in row["box"])
         print(f"{row['score']:6.1%}  {row['name']}  {place}")
+    if not len(found):
+        print(_nothing_found(seen, threshold))
     print(arguments.out)
     if arguments.json is not None:
         write_json(
@@ -213,6 +221,13 @@ def _check_targets(
             arguments.fail(
                 f"{target} is the name of two results. Choose another one."
             )
+
+
+def _nothing_found(seen: "Detections", threshold: float) -> str:
+    if not len(seen):
+        return "no object: the model found none above its own threshold"
+    best = seen.scores.max()
+    return f"no object above {threshold:.1%}; the best is at {best:.1%}"
 
 
 def _as_rows(

@@ -79,6 +79,23 @@ def detection_model(
     )
 
 
+def warn_of_threshold(model: "Detector", score_threshold: float) -> None:
+    """Warns if a threshold is lower than what the model gives.
+
+    Args:
+        model: The model.
+        score_threshold: The lowest score that is wanted.
+    """
+    own = model.settings.score_threshold
+    if score_threshold < own:
+        warnings.warn(
+            f"--score-threshold {score_threshold:g} shows no more than {own:g} "
+            "does: the model gives nothing below, which is its own "
+            "`score_threshold`. Build it with a lower one to see more.",
+            stacklevel=2,
+        )
+
+
 def read_names(path: pathlib.Path) -> tuple[str, ...]:
     """Reads the names of classes.
 

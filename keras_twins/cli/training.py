@@ -86,14 +86,19 @@ def add_devices(sub: argparse.ArgumentParser) -> None:
         default="auto",
         help="how devices share the work (default auto: all of them)",
     )
-    sub.add_argument("--devices", type=positive, help="how many (default all)")
+    sub.add_argument(
+        "--devices",
+        type=positive,
+        help="how many of the devices to use (default all)",
+    )
 
 
 def _add_model(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--model",
         type=variant,
-        help="such as svt_base; for recipes of segmentation and detection",
+        help="such as svt_base; recipes of segmentation and detection need "
+        "it, those of classifiers have their own",
     )
     sub.add_argument(
         "--weights",
@@ -102,14 +107,26 @@ def _add_model(sub: argparse.ArgumentParser) -> None:
         "none, or the path of a file",
     )
     sub.add_argument(
-        "--classes", type=positive, default=150, help="of segmentation"
+        "--classes",
+        type=positive,
+        default=150,
+        help="how many there are in a segmentation (default 150); classifiers "
+        "and detectors take those of the data",
     )
 
 
 def _add_splits(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--train-split", default="train")
     sub.add_argument(
-        "--val-split", default="val", help="none for no validation"
+        "--train-split",
+        default="train",
+        help="part of the data that classifiers are trained on (default "
+        "train); segmentation has training, detection train2017",
+    )
+    sub.add_argument(
+        "--val-split",
+        default="val",
+        help="part that classifiers are validated with (default val), or none; "
+        "segmentation has validation, detection val2017",
     )
     sub.add_argument(
         "--corrupt",
@@ -120,7 +137,13 @@ def _add_splits(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_run(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of random weights, of the order of the images and of their "
+        "augmentation (default 0)",
+    )
     sub.add_argument(
         "--save-minutes",
         type=float,
@@ -128,7 +151,11 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
         help="time between checkpoints (default 10)",
     )
     sub.add_argument(
-        "--keep", type=positive, default=2, help="how many checkpoints"
+        "--keep",
+        type=positive,
+        default=2,
+        help="how many of the newest checkpoints stay, beside the best one "
+        "(default 2)",
     )
     sub.add_argument(
         "--accept-changes",

@@ -8,27 +8,24 @@ Shape suffixes: B batch, G boxes, H height, W width.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from keras_twins.detection.batch_checks import check_shape
-from keras_twins.detection.batch_checks import kind
+from keras_twins.detection.batch_parts import LABELS
+from keras_twins.detection.batch_parts import MASKS
+from keras_twins.detection.batch_parts import check_targets
+from keras_twins.detection.batch_parts import key_of
+from keras_twins.detection.batch_parts import split_parts
 from keras_twins.detection.box_formats import from_xyxy
 from keras_twins.detection.box_formats import to_xyxy
+from keras_twins.ops import Size
 from keras_twins.ops import Tensor
 
 Batch = dict[str, Tensor]
 
-_BOXES = "bounding_boxes"
-_LABELS = ("labels", "classes")
-_MASKS = ("masks", "segmentation_masks")
-_SIZES = ("image_sizes", "original_sizes")
 _PADDED = ("boxes", "labels", "valid", "masks")
-_ADVICE = (
-    "`fit` takes a dictionary of `images`, `boxes`, `labels` and `valid`, or "
-    "`(images, {'boxes': ..., 'labels': ...})` with padding of class -1."
-)
 
 
 def as_batch(data: Any, bounding_box_format: str = "xyxy") -> Batch:
@@ -75,7 +72,7 @@ def as_batch(data: Any, bounding_box_format: str = "xyxy") -> Batch:
     )
     ```
     """
-    inputs, targets = _parts(data)
+    inputs, targets = split_parts(data)
     if targets is None:
         own = "boxes" in inputs
         return _with_targets(inputs, inputs, "xyxy") if own else dict(inputs)
@@ -118,9 +115,9 @@ def to_keras_boxes(
     images, boxes = to_keras_boxes(batch, "xywh", labels_key="classes")
     ```
     """
-    if labels_key not in _LABELS:
+    if labels_key not in LABELS:
         raise ValueError(
-            f"`labels_key` must be one of {_LABELS}. Received: "
+            f"`labels_key` must be one of {LABELS}. Received: "
             f"labels_key={labels_key!r}"
         )
     batch = as_batch(batch)
@@ -141,84 +138,32 @@ def to_keras_boxes(
     return images, targets
 
 
-def _parts(data: Any) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """Returns what there is of images, and KerasCV's or KerasHub's boxes."""
-    inputs, targets = _pair(data)
-    if not isinstance(inputs, Mapping):
-        inputs = {"images": inputs}
-    if "images" not in inputs:
-        raise ValueError(
-            f"A batch has no key 'images'. {_ADVICE} Received: keys "
-            f"{sorted(inputs)}"
-        )
-    axes = "(batch, height, width, channels)"
-    check_shape("images", inputs["images"], axes, (None,) * 4)
-    if targets is None and _BOXES in inputs:
-        inputs = dict(inputs)
-        targets = inputs.pop(_BOXES)
-    if targets is not None and not isinstance(targets, Mapping):
-        raise ValueError(
-            "The second part of a batch must be a dictionary of 'boxes' and "
-            f"'labels'. {_ADVICE} Received: {kind(targets)}"
-        )
-    return inputs, targets
-
-
-def _pair(data: Any) -> tuple[Any, Any]:
-    if not isinstance(data, tuple | list):
-        return data, None
-    if not 1 <= len(data) <= 3:
-        raise ValueError(
-            f"A batch must have one or two parts. {_ADVICE} Received: "
-            f"{len(data)} parts"
-        )
-    inputs, targets, weights = (*data, None, None)[:3]
-    if weights is not None:
-        raise ValueError(
-            "Detectors take no sample weights. Leave out what should not "
-            "count: mark its boxes as padding, with class -1. Received: "
-            f"sample weights, {kind(weights)}"
-        )
-    return inputs, targets
-
-
 def _with_targets(
     inputs: Mapping[str, Any], targets: Mapping[str, Any], source: str
 ) -> Batch:
     """Returns inputs and targets as one dictionary, after their checks."""
-    key = _key_of(targets, _LABELS)
-    if "boxes" not in targets or key is None:
-        missing = "boxes" if "boxes" not in targets else "labels' or 'classes"
-        raise ValueError(
-            f"The boxes of a batch have no key '{missing}'. {_ADVICE} "
-            f"Received: keys {sorted(targets)}"
-        )
-    images, boxes = inputs["images"], targets["boxes"]
-    sizes = (images.shape[0], None)
-    check_shape("boxes", boxes, "(batch, boxes, 4)", (*sizes, 4))
-    sizes = (sizes[0], boxes.shape[1])
-    check_shape(key, targets[key], "(batch, boxes)", sizes)
-    labels_BG = ops.cast(targets[key], "int32")
-    valid_BG = _valid(targets, labels_BG, sizes)
-    boxes_BG4 = ops.cast(boxes, "float32")
-    boxes_BG4 = to_xyxy(boxes_BG4, source, ops.shape(images)[1:3])
-    for name in _SIZES:
-        if name in inputs:
-            check_shape(name, inputs[name], "(batch, 2)", (sizes[0], 2))
+    key = check_targets(inputs, targets)
+    sizes = ops.shape(inputs["images"])[1:3]
+    boxes_BG4 = ops.cast(targets["boxes"], "float32")
+    # Graphs may not know the sizes that the checks compare: other numbers of
+    # labels than of boxes end here, where they would be repeated silently.
+    count = ops.shape(boxes_BG4)[:2]
+    labels_BG = ops.reshape(ops.cast(targets[key], "int32"), count)
+    valid_BG = _valid(targets, labels_BG, count)
+    boxes_BG4 = to_xyxy(boxes_BG4, source, sizes)
     batch = {
         **inputs,
         "boxes": ops.where(valid_BG[..., None], boxes_BG4, 0.0),
         "labels": ops.where(valid_BG, labels_BG, 0),
         "valid": valid_BG,
     }
-    key = _key_of(targets, _MASKS)
+    key = key_of(targets, MASKS)
     if key is not None:
-        axes = "(batch, boxes, height, width)"
-        check_shape(key, targets[key], axes, (*sizes, *images.shape[1:3]))
         # Whatever is not 0: masks in files are of 0 and 255.
         masks = ops.convert_to_tensor(targets[key])
-        batch["masks"] = ops.not_equal(masks, ops.zeros((), masks.dtype))
-    return batch if sizes[1] else _with_padding(batch)
+        masks = ops.not_equal(masks, ops.zeros((), masks.dtype))
+        batch["masks"] = ops.reshape(masks, (*count, *sizes))
+    return batch if targets["boxes"].shape[1] else _with_padding(batch)
 
 
 def _with_padding(batch: Batch) -> Batch:
@@ -235,22 +180,10 @@ def _with_padding(batch: Batch) -> Batch:
 
 
 def _valid(
-    targets: Mapping[str, Any],
-    labels_BG: Tensor,
-    sizes: tuple[int | None, ...],
+    targets: Mapping[str, Any], labels_BG: Tensor, count: Sequence[Size]
 ) -> Tensor:
     valid_BG = ops.greater_equal(labels_BG, 0)
     if "valid" not in targets:
         return valid_BG
-    check_shape("valid", targets["valid"], "(batch, boxes)", sizes)
-    return ops.logical_and(valid_BG, ops.cast(targets["valid"], "bool"))
-
-
-def _key_of(targets: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    found = [name for name in names if name in targets]
-    if len(found) > 1:
-        raise ValueError(
-            f"The boxes of a batch must have one of the keys {names}. "
-            f"Received: {found}"
-        )
-    return found[0] if found else None
+    given_BG = ops.reshape(ops.cast(targets["valid"], "bool"), count)
+    return ops.logical_and(valid_BG, given_BG)

@@ -71,13 +71,25 @@ def from_xyxy(boxes: Tensor, target: str, image_size: Sequence[Size]) -> Tensor:
     return ops.concatenate([first, second], axis=-1)
 
 
-def _absolute(name: str) -> str:
-    """Returns the name of a format without what says that it is relative."""
+def check_format(name: str) -> None:
+    """Raises an error if there is no such format.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ValueError: If it is not one of `FORMATS`.
+    """
     if name not in FORMATS:
         raise ValueError(
             f"`bounding_box_format` must be one of {FORMATS}. Received: "
             f"bounding_box_format={name!r}"
         )
+
+
+def _absolute(name: str) -> str:
+    """Returns the name of a format without what says that it is relative."""
+    check_format(name)
     return name.removeprefix(_RELATIVE)
 
 

@@ -13,6 +13,7 @@ from typing import Self
 import keras
 
 from keras_twins.backbone.functional import check_model_keywords
+from keras_twins.detection.box_formats import check_format
 from keras_twins.detection.decoding import DetectionSettings
 from keras_twins.detection.detector_training import Batch
 from keras_twins.detection.detector_training import DetectorTraining
@@ -60,6 +61,7 @@ class Detector(DetectorTraining):
         **kwargs: Any,
     ):
         check_model_keywords(type(self), kwargs)
+        check_format(arguments["bounding_box_format"])
         super().__init__(images, outputs, name=name, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(arguments["dtype"])
         # Behind functions: as attributes, Keras would count their weights,

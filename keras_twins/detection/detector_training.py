@@ -8,6 +8,7 @@ import keras
 
 from keras_twins import ops
 from keras_twins.backbone.dense_model import DenseModel
+from keras_twins.detection.batch_parts import checked_arrays
 from keras_twins.detection.batches import as_batch
 from keras_twins.detection.broken import mark_broken
 from keras_twins.ops import Tensor
@@ -70,8 +71,9 @@ class DetectorTraining(DenseModel):
                 "`keras_twins.detection.CocoCallback`: `compile` takes neither "
                 f"losses nor metrics. Received: {', '.join(unknown)}"
             )
-        is_open = None in self.inputs[0].shape[1:3]
-        if is_open and jit_compile and not ops.compiles_open_sizes():
+        # As it was asked for: another backend may decide otherwise.
+        self._asked_jit_compile = jit_compile
+        if jit_compile and self._is_too_open():
             if jit_compile != "auto":
                 raise ValueError(
                     "XLA needs the sizes of images. Build the model with a "
@@ -82,14 +84,54 @@ class DetectorTraining(DenseModel):
             jit_compile = False
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        if config:
+            config["jit_compile"] = self._asked_jit_compile
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras' own refuses classes whose `compile` is another one.
+        config = dict(keras.saving.deserialize_keras_object(config))
+        if self._is_too_open():
+            config["jit_compile"] = "auto"
+        self.compile(**config)
+        # The file has the state of the optimizer for variables that are there.
+        self.optimizer.build(self.trainable_variables)
+
+    def _is_too_open(self) -> bool:
+        """Returns whether a compiler misses the sizes of images."""
+        is_open = None in self.inputs[0].shape[1:3]
+        return is_open and not ops.compiles_open_sizes()
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any):
         for name in ("class_weight", "sample_weight"):
             if kwargs.get(name) is not None:
                 raise ValueError(
                     f"Detectors take no `{name}`. Leave out what should not "
                     f"count: mark its boxes as padding. Received: {name}"
                 )
-        return super().fit(*args, **kwargs)
+        data = kwargs.get("validation_data")
+        if isinstance(data, Mapping):
+            kwargs["validation_data"] = checked_arrays(data)[0]
+        elif isinstance(data, tuple) and len(data) == 2:
+            kwargs["validation_data"] = checked_arrays(*data)
+        return super().fit(*checked_arrays(x, y), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any):
+        return super().evaluate(*checked_arrays(x, y), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any):
+        return super().predict(checked_arrays(x)[0], *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any):
+        return super().train_on_batch(*checked_arrays(x, y), *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any):
+        return super().test_on_batch(*checked_arrays(x, y), *args, **kwargs)
+
+    def predict_on_batch(self, x: Any):
+        return super().predict_on_batch(checked_arrays(x)[0])
 
     def compute_loss(
         self,
@@ -136,12 +178,13 @@ class DetectorTraining(DenseModel):
 
     def _with_truth(self, data: Any) -> Batch:
         batch = as_batch(data, self.bounding_box_format)
-        wanted = {"images", "boxes", *self.truth_keys()}
-        if missing := sorted(wanted - set(batch)):
+        wanted = ("images", "boxes", *self.truth_keys())
+        if missing := [key for key in wanted if key not in batch]:
             raise ValueError(
                 f"{type(self).__name__} is trained and evaluated on batches "
-                f"with {', '.join(sorted(wanted))}. Missing: "
-                f"{', '.join(missing)}"
+                f"with {', '.join(wanted)}; 'valid' may be left out, if "
+                "padding has labels below 0. Missing: "
+                f"{', '.join(missing)}. Received: keys {sorted(batch)}"
             )
         return mark_broken(
             _tensors(batch, (*_INPUTS, *_TRUTH)), self.num_classes
@@ -149,7 +192,7 @@ class DetectorTraining(DenseModel):
 
     def truth_keys(self) -> tuple[str, ...]:
         """Returns which keys of a batch the losses need."""
-        return ("labels", "valid")
+        return ("labels",)
 
 
 def _tensors(batch: Batch, keys: Sequence[str]) -> Batch:

@@ -100,7 +100,8 @@ class MaskRCNN(Detector):
         part of a box belongs to the object. What is not valid is padding.
 
     Raises:
-        ValueError: If the backbone has no pyramid.
+        ValueError: If the backbone has no pyramid, or an argument means
+            nothing.
 
     Reference:
         - [Mask R-CNN](https://arxiv.org/abs/1703.06870)

@@ -49,6 +49,10 @@ def draw_detections(
 ) -> "Image.Image":
     """Returns an image with the detections drawn over it.
 
+    Names in Latin, Greek and Cyrillic letters need matplotlib's font, which
+    comes with the extra `plot`; Chinese and others that it lacks are drawn as
+    frames. A name that is wider than the picture is shortened.
+
     Args:
         image: Pixels of shape `(height, width, 3)` from 0 to 255; grey images
             and those with transparency are converted.
@@ -98,7 +102,7 @@ def draw_detections(
     for box, color in zip(boxes, colors, strict=True):
         _outline(canvas, box, color, line, picture.size)
     captions = [
-        f"{names[label]} {score:.0%}"
+        (names[int(label)], f"{score:.0%}")
         for label, score in zip(shown.labels, shown.scores, strict=True)
     ]
     write_captions(canvas, picture.size, boxes, captions, colors)

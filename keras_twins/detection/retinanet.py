@@ -65,7 +65,8 @@ class RetinaNet(Detector):
         not valid is padding.
 
     Raises:
-        ValueError: If the backbone has no pyramid.
+        ValueError: If the backbone has no pyramid, or an argument means
+            nothing.
 
     Reference:
         - [Focal Loss](https://arxiv.org/abs/1708.02002)

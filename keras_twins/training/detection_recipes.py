@@ -8,6 +8,7 @@ import keras
 from keras_twins.data.detection_augmentation import COCO_1X
 from keras_twins.data.detection_augmentation import COCO_3X
 from keras_twins.data.detection_augmentation import DetectionAugmentation
+from keras_twins.data.segmentation_augmentation import is_size
 from keras_twins.training.optimizer import adamw
 from keras_twins.training.optimizer import without_decay
 from keras_twins.training.schedules import WarmupStepDecay
@@ -30,10 +31,16 @@ class DetectionRecipe:
         warmup_steps: Length of the linear warm-up.
         warmup_ratio: Share of the rate in the first step.
         augmentation: How images are resized, cropped and mirrored.
+        evaluation_scale: Most pixels of the long side and of the short one of
+            the images that the training is validated with; by default, the
+            largest of `augmentation`: officially 1333 and 800.
         drop_path_rate: Stochastic-depth rate, the same for all variants.
         dtype: Dtype policy of the training; `"mixed_float16"` had a loss scale
             of 512.
         source: Where the numbers stand.
+
+    Raises:
+        ValueError: If `evaluation_scale` is not two positive numbers.
     """
 
     head: str
@@ -46,9 +53,30 @@ class DetectionRecipe:
     warmup_steps: int = 500
     warmup_ratio: float = 1e-3
     augmentation: DetectionAugmentation
+    evaluation_scale: tuple[int, int] | None = None
     drop_path_rate: float = 0.2
     dtype: str = "float32"
     source: str
+
+    def __post_init__(self) -> None:
+        scale = self.evaluation_scale
+        # Now, not after the first epoch, when it is needed.
+        if scale is not None and not is_size(scale):
+            raise ValueError(
+                "`evaluation_scale` must be two positive integers, the long "
+                "side and the short one, or None. Received: "
+                f"evaluation_scale={scale}"
+            )
+
+    def validation_scale(self) -> tuple[int, int]:
+        """Returns the size of the images of a validation.
+
+        Returns:
+            Most pixels of the long side and of the short one.
+        """
+        rules = self.augmentation
+        largest = rules.max_long_side, max(rules.short_sides)
+        return self.evaluation_scale or largest
 
     def steps_per_epoch(self, images: int = 117_266) -> int:
         """Returns the number of steps of an epoch.

@@ -9,7 +9,7 @@ from keras_twins.benchmark.loop import measurements
 from keras_twins.benchmark.loop import run_loop
 from keras_twins.benchmark.process import Worker
 from keras_twins.benchmark.worker import find_function
-from tests.compiling import slow_on
+from tests.compiling import slow_but_on
 from tests.tiny import MINIMAL
 
 FIT = "tests.benchmark.test_loop:plain_fit"
@@ -65,7 +65,7 @@ def test_steps_are_told_from_the_end_of_an_epoch():
     assert overhead.met and overhead.unit == "%" and overhead.backend == "jax"
 
 
-@slow_on("jax")
+@slow_but_on("torch")
 @pytest.mark.parametrize(
     "worker", [HereInstead, pytest.param(Worker, marks=pytest.mark.slow)]
 )

@@ -158,6 +158,13 @@ def test_unknown_sizes():
     values = (IMAGES, CORNERS / 80, LABELS)
     found = run(*(tf.cast(v, "float32") for v in values))
     np.testing.assert_allclose(found[0, 0], (8, 2, 40, 10), rtol=1e-6)
+    # One box would be taken for all labels.
+    values = (IMAGES, CORNERS[:, :1], LABELS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="with 4 values"):
+        run(*(tf.cast(v, "float32") for v in values))
+    spec[1] = tf.TensorSpec(None)
+    with pytest.raises(ValueError, match="'boxes' must .* unknown rank"):
+        function.get_concrete_function(*spec)
 
 
 BOXES = {"boxes": CORNERS, "labels": LABELS}
@@ -177,9 +184,18 @@ BOXES = {"boxes": CORNERS, "labels": LABELS}
         (own(labels=CORNERS), r"'labels' must .*\(2, 2, 4\)"),
         (own(boxes=CORNERS[..., :3]), r"'boxes' must .*, 4\).*\(2, 2, 3\)"),
         (own(boxes=CORNERS[:1]), r"'boxes' must .*\(1, 2, 4\)"),
-        (own(labels=LABELS[:, :1]), r"'labels' must .*\(2, 1\)"),
-        (own(valid=LABELS[:, :1]), r"'valid' must .*\(2, 1\)"),
-        (own(valid=LABELS[0]), r"'valid' must .*\(2,\)"),
+        (
+            own(boxes=CORNERS[:, :1]),
+            r"'labels' and 'valid' .*boxes \(2, 1, 4\), labels \(2, 2\)",
+        ),
+        (own(valid=LABELS[:, :1]), r"same number of .* valid \(2, 1\)"),
+        (
+            own(masks=np.ones((2, 1, 40, 80))),
+            r"'valid' and 'masks' .*\(2, 1, 40, 80\)",
+        ),
+        (own(labels=LABELS[:, 0]), r"'labels' .*`x\[:, None\]`.*\(2,\)"),
+        (own(valid=np.ones(3)), r"'valid' must .*`x\[None\]`.*\(3,\)"),
+        (own(labels=LABELS.astype(str)), "'labels' must be integers: classes"),
         (own(masks=IMAGES), r"'masks' must .*\(2, 40, 80, 3\)"),
         (own(masks=np.ones((2, 40, 80))), r"'masks' must .*\(2, 40, 80\)"),
         (own(classes=LABELS), "must have one of the keys"),

@@ -161,7 +161,7 @@ def test_no_room_for_boxes(cls):
     assert np.isfinite(model.train_on_batch(truth)).all()
 
 
-@both
+@quick
 def test_save_and_load(cls, tmp_path):
     model = build(cls)
     model.backbone.get_layer("stage0_block0").trainable = False
@@ -198,8 +198,13 @@ def test_missing_truth(cls):
     model = compiled(cls)
     truth = batch()
     del truth["boxes"]
-    with pytest.raises(ValueError, match="Missing: boxes"):
+    with pytest.raises(
+        ValueError, match="Missing: boxes. Received: .*'labels'"
+    ):
         model.train_on_batch(truth)
+    found = dict.fromkeys(("images", "bboxes", "classes"), truth["images"])
+    with pytest.raises(ValueError, match="'valid' may be left out.*'bboxes'"):
+        model.train_on_batch(found)
 
 
 def test_mask_rcnn_needs_masks():
@@ -285,6 +290,12 @@ def test_masks_of_files_are_masks():
     wrong = {**truth, "masks": truth["masks"][:, :, ::4, ::4]}
     with pytest.raises(ValueError, match="'masks' must have the shape"):
         compiled(MaskRCNN).train_on_batch(wrong)
+
+
+@quick
+def test_unknown_format_of_boxes(cls):
+    with pytest.raises(ValueError, match="`bounding_box_format` must be one"):
+        build(cls, bounding_box_format="foo")
 
 
 def test_arguments_that_a_detector_does_not_take():

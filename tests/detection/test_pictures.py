@@ -94,6 +94,28 @@ def test_captions_that_have_room_do_not_overlap():
         assert filled.sum() > 300
 
 
+def caption_of(name, width=800, score=0.9) -> np.ndarray:
+    """Returns what stands above a box that is as wide as the picture."""
+    found = detections([0, 300, width, 500, score, 0])
+    picture = draw_detections(grey(width=width), found, [name])
+    return np.asarray(picture)[280:298]
+
+
+def test_letters_beyond_english():
+    pytest.importorskip("matplotlib")
+    drawn = [caption_of(x).tobytes() for x in ("é", "λ", "ж", "\uffff")]
+    assert len(set(drawn)) == 4
+
+
+def test_long_names_are_shortened_and_keep_their_score():
+    sure, unsure = (caption_of(900 * "a", 300, x) for x in (0.88, 0.44))
+    differs = (sure != unsure).any(axis=(0, 2))
+    assert not differs[:-50].any() and differs[-50:].any()
+    # All is within the picture: before its edge there is the margin.
+    margin = sure[4:14, -2:].reshape(-1, 3)
+    assert len(np.unique(margin, axis=0)) == 1
+
+
 @pytest.mark.parametrize("size", [(20, 30), (9, 3), (3, 90), (60, 500)])
 def test_small_images_are_enlarged(size):
     height, width = size

@@ -321,7 +321,14 @@ def published() -> keras.Model:
     )
 
 
-@pytest.mark.parametrize("name", ["saved_model", "litert", "onnx"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("saved_model", marks=pytest.mark.slow),
+        pytest.param("litert", marks=pytest.mark.slow),
+        "onnx",
+    ],
+)
 def test_published_architecture(published, tmp_path, name):
     images = np.zeros((1, 224, 224, 3), "float32")
     images[:, 92:132, 100:133] = digits(1)

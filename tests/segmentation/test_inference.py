@@ -293,7 +293,8 @@ def test_images_of_other_kinds(shape, dtype):
         (np.full((40, 40), 256, "uint16"), "up to 256, of type uint16"),
         (np.full((40, 40, 3), 2**20), "up to 1048576, of type int64"),
         (np.array([["a"]]), "NumPy array of numbers"),
-        ("photo.jpg", "type str"),
+        ([[1, 2]], "type list.*numpy.asarray"),
+        ("photo.jpg", "name 'photo.jpg'.*preprocessing.read_image"),
     ],
 )
 def test_what_is_no_image_is_refused(image, message):

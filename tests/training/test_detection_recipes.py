@@ -8,6 +8,7 @@ from keras_twins import TwinsBackbone
 from keras_twins.data.detection_augmentation import COCO_1X
 from keras_twins.data.detection_augmentation import COCO_3X
 from keras_twins.training import DETECTION_RECIPES
+from keras_twins.training import override
 from tests.compiling import slow_on
 from tests.tiny import MINIMAL
 from tests.tiny import to_numpy
@@ -17,6 +18,7 @@ SHARED = {
     "warmup_steps": 500,
     "warmup_ratio": 1e-3,
     "drop_path_rate": 0.2,
+    "evaluation_scale": None,
 }
 SHORT = {
     **SHARED,
@@ -66,6 +68,18 @@ def test_numbers_are_those_published():
     for row in found.values():
         assert "Meituan-AutoML/Twins" in row.pop("source")
     assert found == PUBLISHED
+
+
+def test_sizes_of_a_validation_follow_the_training():
+    recipe = DETECTION_RECIPES["coco/retinanet_3x"]
+    assert recipe.validation_scale() == (1333, 800)
+    changes = ["augmentation.short_sides=64,96", "augmentation.crop_rate=0"]
+    small = override(recipe, [*changes, "augmentation.max_long_side=160"])
+    assert small.validation_scale() == (160, 96)
+    set_apart = override(small, ["evaluation_scale=320,200"])
+    assert set_apart.validation_scale() == (320, 200)
+    with pytest.raises(ValueError, match=r"Received: evaluation_scale=\(0, 9"):
+        override(recipe, ["evaluation_scale=0,9"])
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_rows_are_merged_and_written_into_the_readme(tmp_path):
     keras.backend.backend() != "tensorflow",
     reason="test_quantization.py has the other backends",
 )
+@pytest.mark.slow
 def test_cards_of_a_model(monkeypatch):
     monkeypatch.setattr(exports, "QUANTIZED", ("int8",))
     images = 60 * np.abs(tiny.images(9, 64, 64, 3))

@@ -20,6 +20,9 @@ def draw_curves(
 ) -> None:
     """Draws loss, scores and learning rate over the epochs.
 
+    What is not known of any epoch, such as the precision for large objects
+    where there are none, is left out.
+
     Args:
         path: The picture, a PNG.
         history: Values of each epoch by name; those of held-out data begin
@@ -29,6 +32,11 @@ def draw_curves(
         ImportError: If matplotlib is missing.
     """
     require_matplotlib()
+    history = {
+        name: values
+        for name, values in history.items()
+        if np.isfinite(values).any()
+    }
     names = [name for name in history if name not in _OTHERS]
     losses = [name for name in names if name.endswith("loss")]
     scores = [name for name in names if name not in losses]

@@ -1,5 +1,6 @@
 """How far a training is, in a terminal or in a log."""
 
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -201,7 +202,14 @@ def format_seconds(seconds: float) -> str:
 
 
 def _numbers(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return ", ".join(f"{name} {_number(name, x)}" for name, x in values.items())
+
+
+def _number(name: str, value: float) -> str:
+    # A score can be unknown, such as that of large objects where there are
+    # none; a loss that is NaN is a fault.
+    unknown = math.isnan(value) and not name.endswith("loss")
+    return "-" if unknown else f"{value:.4g}"
 
 
 def _count(number: float) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MODELS = {"retinanet": RetinaNet, "mask_rcnn": MaskRCNN}
 _MIN_SIZE = 32
+_DIVISOR = 32
+"""What the sides of batches are multiples of."""
 
 
 def detection_task(
@@ -36,10 +38,12 @@ def detection_task(
     *,
     weights: str | os.PathLike | None = "imagenet",
     seed: int = 0,
-    fixed_size: tuple[int, int] | None = (1344, 1344),
     max_boxes: int = 100,
 ) -> Task:
     """Prepares a training on COCO, or on a data set in its layout.
+
+    Where steps are compiled for each size, all batches have one, a square that
+    holds whatever the recipe makes; else they are as large as their pictures.
 
     Args:
         recipe: A row of `DETECTION_RECIPES`.
@@ -49,8 +53,6 @@ def detection_task(
         distribution: Where the model is trained.
         weights: As for `RetinaNet.from_twins`.
         seed: Seed of the order and of the augmentation.
-        fixed_size: Height and width of all batches where the step is compiled
-            for each size; else batches are as large as their pictures.
         max_boxes: Places for objects in every picture.
 
     Returns:
@@ -79,7 +81,7 @@ def detection_task(
         recipe,
         local_batch(recipe.batch_size, distribution),
         max_boxes,
-        fixed_size if model.jit_compile else None,
+        bool(model.jit_compile),
         seed,
         distribution.shard,
     )
@@ -103,7 +105,7 @@ class _Pictures:
     recipe: DetectionRecipe
     batch: int
     max_boxes: int
-    size: tuple[int, int] | None
+    one_size: bool
     seed: int
     shard: tuple[int, int]
 
@@ -114,14 +116,17 @@ class _Pictures:
             self.recipe.augmentation,
             self.max_boxes,
             self.recipe.head == "mask_rcnn",
-            self.size,
+            self._size(self.recipe.augmentation.max_long_side),
             seed=self.seed,
             shard=self.shard,
             start=step * self.batch,
         )
 
     def validate(self, model: keras.Model) -> Scores:
-        examples = detection_examples(self.held_out, fixed_size=self.size)
+        scale = self.recipe.validation_scale()
+        examples = detection_examples(
+            self.held_out, scale=scale, fixed_size=self._size(max(scale))
+        )
         scores = evaluate_detection(
             model,
             examples,
@@ -133,6 +138,12 @@ class _Pictures:
             for name, value in scores.items()
             if isinstance(value, float)
         }
+
+    def _size(self, longest: int) -> tuple[int, int] | None:
+        if not self.one_size:
+            return None
+        side = -(-longest // _DIVISOR) * _DIVISOR
+        return side, side
 
 
 def _load(

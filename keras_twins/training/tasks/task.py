@@ -83,8 +83,9 @@ def check_variant(variant: str | None, recipe: str) -> str:
     """
     if variant is None:
         raise ValueError(
-            f"The recipe {recipe} is for every variant: name one, such as "
-            "`svt_small`. Received: variant=None"
+            f"The recipe {recipe} is for every variant: name one, by `--model "
+            "svt_small` on the command line or "
+            '`TrainingOptions(variant="svt_small")`. Received: none'
         )
     return variant
 

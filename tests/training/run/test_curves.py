@@ -30,8 +30,17 @@ def test_curves_have_a_panel_for_losses_scores_and_rate(tmp_path):
         assert picture.width * 2.5 < width
 
 
-def test_nothing_to_draw(tmp_path):
-    draw_curves(tmp_path / "curves.png", {})
+def test_what_is_never_known_is_left_out(tmp_path):
+    known, both = tmp_path / "known.png", tmp_path / "both.png"
+    draw_curves(known, HISTORY)
+    nothing = [float("nan")] * 3
+    draw_curves(both, {"val_box_APs": nothing, **HISTORY})
+    assert both.read_bytes() == known.read_bytes()
+
+
+@pytest.mark.parametrize("history", [{}, {"val_box_APs": [float("nan")]}])
+def test_nothing_to_draw(tmp_path, history):
+    draw_curves(tmp_path / "curves.png", history)
     assert not list(tmp_path.iterdir())
 
 

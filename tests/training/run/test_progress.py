@@ -74,6 +74,14 @@ def test_log_has_a_line_for_each_epoch(clock):
     )
 
 
+def test_scores_that_are_not_known_are_a_dash(clock):
+    stream = io.StringIO()
+    _, shown = run(stream, clock)
+    nothing = float("nan")
+    shown.end({"val_box_APm": nothing, "val_loss": nothing}, 43.0)
+    assert ": val_box_APm -, val_loss nan, " in stream.getvalue()
+
+
 def test_line_of_an_epoch_takes_the_place_of_the_bar(clock):
     stream = Terminal()
     state, shown = run(stream, clock, steps=100)
