@@ -18,6 +18,7 @@ from keras_twins.benchmark.detection_inputs import CLASSES
 from keras_twins.benchmark.detection_inputs import random_truth
 from keras_twins.benchmark.detection_inputs import training_batch
 from keras_twins.benchmark.inputs import random_images
+from keras_twins.benchmark.keras_steps import adamw
 from keras_twins.benchmark.keras_steps import keras_program
 from keras_twins.benchmark.task import Program
 from keras_twins.benchmark.task import Task
@@ -30,6 +31,7 @@ _ANCHORS = 9
 _LIKELY_REGION = 4.0
 _LIKELY_CLASSES = 3
 _CERTAIN = 30.0
+_NO_PROGRESS = 1e-9
 
 
 def build_keras(
@@ -61,7 +63,10 @@ def build_keras(
         return training_batch(task, batch, masks=head == "mask_rcnn")
 
     build = functools.partial(models[head], task, gradient_checkpointing)
-    return keras_program(task, build, data=data)
+    # Mask R-CNN would learn the batch within a few steps, and then have many
+    # times the masks to draw.
+    optimizer = functools.partial(adamw, _NO_PROGRESS)
+    return keras_program(task, build, data=data, optimizer=optimizer)
 
 
 def build_keras_hub(task: Task) -> Program:

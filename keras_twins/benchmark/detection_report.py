@@ -23,7 +23,8 @@ from keras_twins.benchmark.targets import DETECTION_TARGETS
 _DETECTORS = (
     "80 classes, float32: a forward pass of one image with its detections, "
     "biased so that there are 100 of them, and a training step of two images "
-    "with 8 boxes each (AdamW, clipped by global norm), as medians in "
+    "with 8 boxes each (AdamW, clipped by global norm; ours all but stand "
+    "still, for Mask R-CNN draws more masks as it learns), as medians in "
     "seconds, at 512 x 512 pixels unless the title has others; in brackets, "
     "how many times as fast as RetinaNet in plain PyTorch on timm's backbone, "
     "eager, or, for Mask R-CNN, as mmdetection would be. That is what it "

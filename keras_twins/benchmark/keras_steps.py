@@ -23,10 +23,19 @@ from keras_twins.benchmark.task import Step
 from keras_twins.benchmark.task import Task
 
 
-def adamw() -> keras.optimizers.Optimizer:
-    """Returns what trains every model, of ours and of peers."""
+def adamw(
+    learning_rate: float = LEARNING_RATE,
+) -> keras.optimizers.Optimizer:
+    """Returns what trains every model, of ours and of peers.
+
+    Args:
+        learning_rate: Its learning rate.
+
+    Returns:
+        The optimizer.
+    """
     return keras.optimizers.AdamW(
-        LEARNING_RATE, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM
+        learning_rate, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM
     )
 
 

@@ -118,7 +118,7 @@ def _check_normalised(model: keras.Model, image: np.ndarray) -> None:
     if getattr(model, "include_preprocessing", True):
         return
     dtype = getattr(image, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "bui":
+    if getattr(dtype, "kind", "f") in "bui":
         raise ValueError(
             "The model was built with `include_preprocessing=False` and takes "
             f"normalised images. Received: pixels of type {dtype}. Pass "
