@@ -68,7 +68,7 @@ def test_images_of_other_kinds(shape):
         ({"image": grey() / 255}, "values from 0.39.* to 0.39"),
         ({"image": grey() - 128.0}, "values from -27 to -27"),
         ({"image": grey(2)}, "image, 2x4"),
-        ({"image": "photo.png"}, "type str"),
+        ({"image": "photo.png"}, "the name .photo.png."),
     ],
 )
 def test_what_does_not_fit_is_named(changed, message):

@@ -106,5 +106,5 @@ def test_too_few_images(data, tmp_path):
 
 
 def test_recipes_for_every_variant_want_one(tmp_path):
-    with pytest.raises(ValueError, match="name one, such as `svt_small`"):
+    with pytest.raises(ValueError, match="name one, by `--model svt_small`"):
         train("ade20k/upernet", tmp_path, tmp_path, [], QUIET)
