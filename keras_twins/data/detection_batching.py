@@ -126,7 +126,7 @@ class BatchFormat:
         """Returns the size that a picture is padded to."""
         height, width = example.size
         if self.fixed_size is None:
-            return _rounded_up(height), _rounded_up(width)
+            return rounded_up(height), rounded_up(width)
         if height > self.fixed_size[0] or width > self.fixed_size[1]:
             raise ValueError(
                 "`fixed_size` must hold every picture, standing ones and lying "
@@ -178,5 +178,13 @@ def check_count(name: str, count: int, max_boxes: int) -> None:
         )
 
 
-def _rounded_up(side: int) -> int:
+def rounded_up(side: int) -> int:
+    """Returns the side of a batch that has room for a picture.
+
+    Args:
+        side: Height or width of the picture in pixels.
+
+    Returns:
+        The next multiple of `SIZE_DIVISOR`.
+    """
     return -(-side // SIZE_DIVISOR) * SIZE_DIVISOR

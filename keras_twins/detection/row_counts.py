@@ -37,9 +37,11 @@ def first_rows(
         computed.
     """
     rows = needed_R.shape[0]
-    sizes = sorted({max(1, round(share * rows)) for share in shares} | {rows})
     if runs_at_once():
         sizes = list(range(1, rows + 1))
+    else:
+        few = {max(1, round(share * rows)) for share in shares}
+        sizes = sorted(few | {rows})
     positions_R = ops.arange(1, rows + 1, dtype="int32")
     last = ops.max(ops.where(needed_R, positions_R, 0))
     limits = ops.convert_to_tensor(sizes, "int32")

@@ -11,6 +11,7 @@ from keras_twins.data import CocoDataset
 from keras_twins.data import detection_batches
 from keras_twins.data import detection_examples
 from keras_twins.data import load_coco
+from keras_twins.data.detection_batching import rounded_up
 from keras_twins.detection import MaskRCNN
 from keras_twins.detection import RetinaNet
 from keras_twins.detection import evaluate_detection
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 _MODELS = {"retinanet": RetinaNet, "mask_rcnn": MaskRCNN}
 _MIN_SIZE = 32
-_DIVISOR = 32
-"""What the sides of batches are multiples of."""
 
 
 def detection_task(
@@ -142,7 +141,7 @@ class _Pictures:
     def _size(self, longest: int) -> tuple[int, int] | None:
         if not self.one_size:
             return None
-        side = -(-longest // _DIVISOR) * _DIVISOR
+        side = rounded_up(longest)
         return side, side
 
 
